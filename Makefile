@@ -1,0 +1,35 @@
+# Thin lines over real tools; `make help` tells what there is.
+
+PORT ?= 8000
+FLOWER_PORT ?= 5555
+STATE ?= var
+
+SHELL := /bin/sh
+BIN := .venv/bin
+SETUP := sh deploy/setup
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint lock
+
+help:  ## show this
+	@echo "Usage: make TARGET [PORT=$(PORT)] [FLOWER_PORT=$(FLOWER_PORT)] [STATE=$(STATE)]"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile
+
+# setpriv: make passes SIGTERM on to what it runs, but has no chance to when it is killed.
+up:  ## run the farm here until Ctrl-C; sets up what is missing
+	@$(SETUP) base
+	@exec setpriv --pdeathsig TERM $(BIN)/voicefarm up --port "$(PORT)" --flower-port "$(FLOWER_PORT)" --state "$(STATE)"
+
+test: lint  ## run every check and test; sets up what they need
+	@sh deploy/debian-packages redis-server postgresql chromium curl
+	$(BIN)/pytest
+
+lint:  ## check style, types and layers
+	@$(SETUP) test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock:  ## lock pyproject's requirements anew (delete a lock first to upgrade all of it)
+	@$(SETUP) lock
