@@ -1,0 +1,49 @@
+"""Logging: structlog, one event name and fields a line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logging(level: str, form: str) -> None:
+    """Send structlog's and the libraries' records to standard error, as console lines or JSON.
+
+    `level` is debug, info, warning or error; `form` is console or json.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+    ]
+    if form == "json":  # the console's lines get their time from who shows them
+        shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if form == "json"
+        else [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *renderers,
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Celery and its transport say much at "info" that the farm's own events say better.
+    for chatty in ("celery.worker.strategy", "celery.app.trace", "kombu", "amqp"):
+        logging.getLogger(chatty).setLevel(
+            max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()])
+        )

@@ -1,0 +1,228 @@
+"""The only reader of the environment: typed, bounded, frozen."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import quote
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as UndecodableSetting
+
+from shared.errors import SettingsError
+from shared.models import Quality
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+_ADMIN_KEY = re.compile(r"[\x21-\x7e]{32,512}")
+
+
+def _check_admin_key(value: SecretStr) -> SecretStr:
+    if not _ADMIN_KEY.fullmatch(value.get_secret_value()):
+        raise ValueError("must be 32 or more visible ASCII characters")
+    return value
+
+
+def _check_key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+        raise ValueError("must be visible ASCII characters")
+    return value
+
+
+class Settings(BaseSettings):
+    """Every setting of the farm; a field's alias is the environment variable that sets it."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, case_sensitive=True)
+
+    state_dir: Path = Field(
+        Path("var"),
+        alias="VOICEFARM_STATE_DIR",
+        description="Folder of everything that `make up` keeps: database, embedded Redis, admin key.",
+    )
+    redis_host: str = Field("127.0.0.1", alias="REDIS_HOST", description="Redis of the audio cache.")
+    redis_port: Port = Field(6379, alias="REDIS_PORT", description="Its port.")
+    redis_voice_db: int = Field(2, ge=0, alias="REDIS_VOICE_DB", description="Its database number.")
+    redis_password: SecretStr | None = Field(None, alias="REDIS_PASSWORD", description="Its password.")
+    broker_url_setting: SecretStr | None = Field(
+        None,
+        alias="CELERY_BROKER_URL",
+        description="Celery's broker. Default: database 0 of the Redis above.",
+    )
+    state_url_setting: SecretStr | None = Field(
+        None,
+        alias="VOICEFARM_STATE_URL",
+        description="Redis of the ledger; must not evict. Default: database 1 of the Redis above.",
+    )
+    database_url_setting: SecretStr | None = Field(
+        None,
+        alias="DATABASE_URL",
+        description="SQLAlchemy URL. Default: from `DB_*`, else SQLite in the state folder.",
+    )
+    db_host: str | None = Field(None, alias="DB_HOST", description="PostgreSQL host.")
+    db_port: Port = Field(5432, alias="DB_PORT", description="PostgreSQL port.")
+    db_name: str = Field("voicefarm", alias="DB_NAME", description="PostgreSQL database.")
+    db_user: str = Field("voicefarm", alias="DB_USER", description="PostgreSQL user.")
+    db_password: SecretStr | None = Field(None, alias="DB_PASSWORD", description="PostgreSQL password.")
+    cache_ttl_days: float = Field(
+        7.0,
+        gt=0,
+        le=3650,
+        alias="VOICE_CACHE_TTL_DAYS",
+        description="Days that audio stays in the cache.",
+    )
+    cache_max_size_mb: float = Field(
+        10.0,
+        gt=0,
+        le=512,
+        alias="VOICE_CACHE_MAX_SIZE_MB",
+        description="Largest audio that is cached; above it the job alone keeps it.",
+    )
+    admin_key: Annotated[SecretStr, AfterValidator(_check_admin_key)] | None = Field(
+        None,
+        alias="VOICEFARM_ADMIN_KEY",
+        description="The admin's API key, 32 or more visible ASCII characters; a changed value replaces the "
+        "old one. Default: one is made in the state folder.",
+    )
+    providers: Annotated[tuple[str, ...], NoDecode] | None = Field(
+        None,
+        alias="VOICEFARM_PROVIDERS",
+        description="Enabled providers, separated by commas. Default: those that are installed.",
+    )
+    chains: dict[Quality, tuple[str, ...]] = Field(
+        default_factory=dict,
+        alias="VOICEFARM_CHAINS",
+        description='JSON object that replaces chains, such as {"fast": ["espeak"]}.',
+    )
+    max_text_chars: int = Field(
+        3000,
+        ge=1,
+        le=100_000,
+        alias="VOICEFARM_MAX_TEXT_CHARS",
+        description="Longest text of a request, in characters.",
+    )
+    max_backlog: int = Field(
+        1000,
+        ge=1,
+        alias="VOICEFARM_MAX_BACKLOG",
+        description="Syntheses that may wait for one provider; beyond it requests get 503 queue_full.",
+    )
+    max_waiters: int = Field(
+        32,
+        ge=1,
+        le=1000,
+        alias="VOICEFARM_MAX_WAITERS",
+        description="Requests that may wait for audio in one front process; beyond it they get 202 at once.",
+    )
+    job_deadline_seconds: int = Field(
+        3600,
+        ge=1,
+        alias="VOICEFARM_JOB_DEADLINE_SECONDS",
+        description="A job that has not ended by then fails with deadline_exceeded.",
+    )
+    job_ttl_seconds: int = Field(
+        3600,
+        ge=60,
+        alias="VOICEFARM_JOB_TTL_SECONDS",
+        description="How long a job and its audio are kept after its end.",
+    )
+    degraded_ttl_seconds: int = Field(
+        300,
+        ge=1,
+        alias="VOICEFARM_DEGRADED_TTL_SECONDS",
+        description="How long audio of a fallback provider gives hits.",
+    )
+    lease_seconds: float = Field(
+        15.0,
+        ge=0.5,
+        le=600,
+        alias="VOICEFARM_LEASE_SECONDS",
+        description="A worker that has not renewed its claim for so long has lost it.",
+    )
+    synthesis_timeout_seconds: int = Field(
+        120,
+        ge=1,
+        alias="VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS",
+        description="A synthesis that takes longer is ended and tried again.",
+    )
+    log_level: str = Field(
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        alias="VOICEFARM_LOG_LEVEL",
+        description="debug, info, warning or error.",
+    )
+    log_format: str = Field(
+        "console",
+        pattern="^(console|json)$",
+        alias="VOICEFARM_LOG_FORMAT",
+        description="console or json.",
+    )
+    url: str = Field(
+        "http://127.0.0.1:8000",
+        alias="VOICEFARM_URL",
+        description="The farm that the `voicefarm` command talks to.",
+    )
+    key: Annotated[SecretStr, AfterValidator(_check_key)] | None = Field(
+        None,
+        alias="VOICEFARM_KEY",
+        description="The API key that the `voicefarm` command sends. Default: the state folder's admin key.",
+    )
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment; `overrides` (by environment name) win over it.
+
+        Raises:
+            SettingsError: naming every variable that cannot be used and why.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            problems = [
+                f"{item['loc'][0]}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
+            ]
+            raise SettingsError("; ".join(problems)) from error
+        except UndecodableSetting as error:
+            # It names the field in its text only.
+            field = cls.model_fields[str(error).split('"')[1]]
+            raise SettingsError(f"{field.alias}: is not valid JSON") from error
+
+    def _redis_url(self, database: int) -> str:
+        password = self.redis_password.get_secret_value() if self.redis_password else ""
+        credentials = f":{quote(password, safe='')}@" if password else ""
+        return f"redis://{credentials}{self.redis_host}:{self.redis_port}/{database}"
+
+    @cached_property
+    def broker_url(self) -> str:
+        """Celery's broker."""
+        return self.broker_url_setting.get_secret_value() if self.broker_url_setting else self._redis_url(0)
+
+    @cached_property
+    def state_url(self) -> str:
+        """The Redis of the ledger."""
+        return self.state_url_setting.get_secret_value() if self.state_url_setting else self._redis_url(1)
+
+    @cached_property
+    def audio_url(self) -> str:
+        """The Redis of the audio cache."""
+        return self._redis_url(self.redis_voice_db)
+
+    @cached_property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL of the database."""
+        if self.database_url_setting:
+            url = self.database_url_setting.get_secret_value()
+            return re.sub(r"^postgres(?:ql)?://", "postgresql+psycopg2://", url)
+        if self.db_host:
+            password = self.db_password.get_secret_value() if self.db_password else ""
+            credentials = quote(self.db_user, safe="") + (f":{quote(password, safe='')}" if password else "")
+            return f"postgresql+psycopg2://{credentials}@{self.db_host}:{self.db_port}/{self.db_name}"
+        return f"sqlite:///{self.state_dir.absolute() / 'voicefarm.sqlite3'}"
