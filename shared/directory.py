@@ -1,0 +1,181 @@
+"""What every request must know of personalities and keys: held in memory, exact at once after any change.
+
+The state Redis has a random token, the epoch; one read of it tells whether what a process holds still stands.
+
+    voice:epoch    a token: what was loaded since it was set stands until it is replaced
+                   empty: a change is under way; ask SQL and hold nothing
+                   missing: whoever reads it sets a fresh one
+    voice:changes  set of the changes under way
+
+A change empties the token, commits, and sets a fresh one if no other change is under way. One that dies on
+the way leaves the token empty until that expires.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from contextlib import contextmanager
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from shared.connections import state_errors
+from shared.errors import RequestError, StateUnavailable
+from shared.keys import ApiKey, ApiKeys, digest_of
+from shared.personalities import Personalities, Personality
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from redis import Redis
+
+    from shared.database import Database
+
+EPOCH_KEY = "voice:epoch"
+CHANGES_KEY = "voice:changes"
+# Longer than a transaction can take: connecting and a few statements up to their timeouts.
+CHANGE_EXPIRY_MS = 30_000
+MAX_HELD = 4096
+_CHANGING = b""
+
+_END = """
+redis.call('SREM', KEYS[2], ARGV[1])
+if redis.call('SCARD', KEYS[2]) == 0 then redis.call('SET', KEYS[1], ARGV[2]) end
+"""
+
+T = TypeVar("T")
+
+
+class Changes:
+    """Tells every process of a change in SQL, around the transaction that makes it."""
+
+    def __init__(self, redis: Redis, *, expiry_ms: int = CHANGE_EXPIRY_MS) -> None:
+        self._redis = redis
+        self._expiry_ms = expiry_ms
+        self._end_script = redis.register_script(_END)
+
+    @contextmanager
+    def around(self) -> Iterator[None]:
+        """Enclose a transaction, its commit included; once this has ended, nobody serves what was before.
+
+        A block that a `RequestError` ends has changed nothing. After any other error the commit may have come
+        through or not, or may still do so on the server: the token stays empty until it expires.
+
+        Raises:
+            StateUnavailable: Redis failed; before the block nothing happened, after it the change stands.
+        """
+        change = _fresh_token()
+        self._begin(change)
+        try:
+            yield
+        except RequestError:
+            self._end(change)
+            raise
+        self._end(change)
+
+    def _begin(self, change: str) -> None:
+        with state_errors(), self._redis.pipeline() as pipe:
+            pipe.sadd(CHANGES_KEY, change)
+            pipe.pexpire(CHANGES_KEY, self._expiry_ms)
+            pipe.set(EPOCH_KEY, _CHANGING, px=self._expiry_ms)
+            pipe.execute()
+
+    def _end(self, change: str) -> None:
+        with state_errors():
+            self._end_script(keys=[EPOCH_KEY, CHANGES_KEY], args=[change, _fresh_token()])
+
+
+class Directory:
+    """One process's view of the personalities and keys; threads may share it."""
+
+    def __init__(self, database: Database, redis: Redis) -> None:
+        self._redis = redis
+        changes = Changes(redis)
+        self._personalities = Personalities(database, changes)
+        self._keys = ApiKeys(database, changes)
+        self._held_personalities = _Held[Personality]()
+        self._held_keys = _Held[ApiKey]()
+
+    def read_epoch(self) -> bytes:
+        """Give what the other methods need; read it once a request, before them.
+
+        Raises:
+            StateUnavailable: Redis failed; what was held is dropped, because a change may be missed.
+        """
+        try:
+            epoch = self._current_epoch()
+        except StateUnavailable:
+            self._enter(_CHANGING)
+            raise
+        self._enter(epoch)
+        return epoch
+
+    def personality(self, epoch: bytes, personality_id: str | None) -> Personality:
+        """Give one (None is the default) as it stands, active or not.
+
+        Raises:
+            NotFound: there is none with this ID.
+            StateUnavailable: it is not held, and the database cannot be reached.
+        """
+        load = (
+            self._personalities.default
+            if personality_id is None
+            else partial(self._personalities.get, personality_id)
+        )
+        return self._held_personalities.get(epoch, personality_id, load)
+
+    def authenticate(self, epoch: bytes, secret: str) -> ApiKey:
+        """Give the key of this secret.
+
+        Raises:
+            Unauthorized: there is none, or it was revoked.
+            StateUnavailable: it is not held, and the database cannot be reached.
+        """
+        return self._held_keys.get(epoch, digest_of(secret), lambda: self._keys.authenticate(secret))
+
+    def _current_epoch(self) -> bytes:
+        with state_errors():
+            epoch = cast("bytes | None", self._redis.get(EPOCH_KEY))
+            if epoch is not None:
+                return epoch
+            fresh = _fresh_token()
+            return fresh.encode() if self._redis.set(EPOCH_KEY, fresh, nx=True) else _CHANGING
+
+    def _enter(self, epoch: bytes) -> None:
+        self._held_personalities.enter(epoch)
+        self._held_keys.enter(epoch)
+
+
+class _Held(Generic[T]):
+    """What was loaded under the last epoch seen, the entries used last; what was not found is not held."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._epoch = _CHANGING
+        self._entries: OrderedDict[str | None, T] = OrderedDict()
+
+    def enter(self, epoch: bytes) -> None:
+        """Drop what is held, unless it is of this epoch."""
+        with self._lock:
+            if epoch != self._epoch:
+                self._epoch = epoch
+                self._entries.clear()
+
+    def get(self, epoch: bytes, name: str | None, load: Callable[[], T]) -> T:
+        """Give the entry, loaded unless it is held; `epoch` must have been read before."""
+        with self._lock:
+            if epoch == self._epoch and name in self._entries:
+                self._entries.move_to_end(name)
+                return self._entries[name]
+        entry = load()
+        with self._lock:
+            if epoch == self._epoch and epoch != _CHANGING:
+                self._entries[name] = entry
+                if len(self._entries) > MAX_HELD:
+                    self._entries.popitem(last=False)
+        return entry
+
+
+def _fresh_token() -> str:
+    return secrets.token_urlsafe(16)

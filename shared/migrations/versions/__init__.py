@@ -1,0 +1,1 @@
+"""One step a file; a step that has been released never changes."""

@@ -1,0 +1,223 @@
+"""Who may speak: the table of personalities, and how each one's voice is set up."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import JSON, CheckConstraint, Index, String, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.database import Base, utc_now
+from shared.errors import Conflict, NotFound
+from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from shared.database import Database
+    from shared.directory import Changes
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class VoiceSettings(_Frozen):
+    """What a request's speed is multiplied with, and what is added to its pitch (semitones)."""
+
+    speed: Annotated[float, Field(ge=SPEED_RANGE[0], le=SPEED_RANGE[1], allow_inf_nan=False)] = 1.0
+    pitch: Annotated[
+        float, Field(ge=PITCH_RANGE_SEMITONES[0], le=PITCH_RANGE_SEMITONES[1], allow_inf_nan=False)
+    ] = 0.0
+
+
+class SampleMetadata(_Frozen):
+    """What the server found in a voice sample."""
+
+    duration: float
+    sample_rate: int
+    channels: int
+    bit_depth: int
+    file_size_mb: float
+    uploaded_at: datetime
+
+
+class VoiceConfig(_Frozen):
+    """How a personality sounds."""
+
+    provider: str | None = None
+    """Goes first in the chain."""
+    fallback_chain: tuple[str, ...] | None = None
+    voice_settings: VoiceSettings = VoiceSettings()
+    voices: dict[str, str] = {}
+    """Its voice name at each provider that has names."""
+    sample_path: str | None = None
+    sample_metadata: SampleMetadata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Personality:
+    """A personality as it was when it was read."""
+
+    id: str
+    name: str
+    personality_name: str
+    is_active: bool
+    is_default: bool
+    language: str
+    voice_config: VoiceConfig
+    voice_revision: int
+    """Moves with every change of `voice_config`; part of the cache key."""
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def has_sample(self) -> bool:
+        """Tell whether a provider can clone its voice."""
+        return self.voice_config.sample_path is not None
+
+
+class PersonalityRow(Base):
+    """The table. At most one default is the database's care, at least one ours: none may leave the post."""
+
+    __tablename__ = "ai_personalities"
+    __table_args__ = (
+        CheckConstraint("is_active OR NOT is_default", name="default_is_active"),
+        Index(
+            "one_default_personality",
+            "is_default",
+            unique=True,
+            sqlite_where=text("is_default"),
+            postgresql_where=text("is_default"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    personality_name: Mapped[str] = mapped_column(String(200))
+    is_active: Mapped[bool] = mapped_column(default=True)
+    is_default: Mapped[bool] = mapped_column(default=False)
+    language: Mapped[str] = mapped_column(String(35), default="en")
+    voice_config: Mapped[dict[str, Any]] = mapped_column(JSON().with_variant(JSONB(), "postgresql"))
+    voice_revision: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
+
+    def record(self) -> Personality:
+        """Give the row as the rest of the farm sees it."""
+        return Personality(
+            id=self.id,
+            name=self.name,
+            personality_name=self.personality_name,
+            is_active=self.is_active,
+            is_default=self.is_default,
+            language=self.language,
+            # Strict was the check when it came in; JSON has neither tuples nor times.
+            voice_config=VoiceConfig.model_validate(self.voice_config, strict=False),
+            voice_revision=self.voice_revision,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+        )
+
+
+class Personalities:
+    """The table's operations. A change returns when no reader can see what was before it.
+
+    Every method raises `StateUnavailable` when the database, or for a change Redis, cannot be reached.
+    """
+
+    def __init__(self, database: Database, changes: Changes) -> None:
+        self._database = database
+        self._changes = changes
+
+    def get(self, personality_id: str) -> Personality:
+        """Give one, active or not.
+
+        Raises:
+            NotFound: there is none with this ID.
+        """
+        with self._database.session() as session:
+            return _row(session, personality_id).record()
+
+    def default(self) -> Personality:
+        """Give the one that speaks when a request names none.
+
+        Raises:
+            NotFound: the table is empty.
+        """
+        with self._database.session() as session:
+            row = session.scalar(select(PersonalityRow).where(PersonalityRow.is_default))
+            if row is None:
+                raise NotFound("There is no default personality; run 'voicefarm migrate'.")
+            return row.record()
+
+    def list(self) -> tuple[Personality, ...]:
+        """Give all, by name."""
+        with self._database.session() as session:
+            rows = session.scalars(select(PersonalityRow).order_by(PersonalityRow.name))
+            return tuple(row.record() for row in rows)
+
+    def seed_examples(self) -> None:
+        """Put the three examples into an empty table; what was deleted later stays deleted."""
+        quicker = suppress(Conflict)  # another process that starts at the same time
+        with quicker, self._changes.around(), self._database.session() as session:
+            if session.scalar(select(func.count()).select_from(PersonalityRow)) == 0:
+                session.add_all(_examples())
+
+    def set_active(self, personality_id: str, active: bool) -> None:  # noqa: FBT001  it is the value itself
+        """Let one speak or not.
+
+        Raises:
+            NotFound: there is none with this ID.
+            Conflict: it is the default, which must stay active.
+        """
+        with self._changes.around(), self._database.session() as session:
+            row = _row(session, personality_id)
+            if row.is_default and not active:
+                raise Conflict(f"{row.name} is the default personality; make another one the default first.")
+            row.is_active = active
+
+    def set_voice_config(self, personality_id: str, config: VoiceConfig) -> None:
+        """Change how one sounds; the voice revision moves, so that audio of before is not found again.
+
+        Raises:
+            NotFound: there is none with this ID.
+        """
+        with self._changes.around(), self._database.session() as session:
+            row = _row(session, personality_id)
+            row.voice_config = _stored(config)
+            row.voice_revision = PersonalityRow.voice_revision + 1
+
+
+def _row(session: Session, personality_id: str) -> PersonalityRow:
+    row = session.get(PersonalityRow, personality_id)
+    if row is None:
+        raise NotFound(f"There is no personality {personality_id}.")
+    return row
+
+
+def _stored(config: VoiceConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude_none=True)
+
+
+def _examples() -> tuple[PersonalityRow, ...]:
+    table = (
+        ("marcel", "m3", VoiceSettings(speed=1.0, pitch=0.0)),
+        ("shante", "f2", VoiceSettings(speed=1.05, pitch=0.2)),
+        ("zac", "m7", VoiceSettings(speed=0.95, pitch=-0.2)),
+    )
+    return tuple(
+        PersonalityRow(
+            id=f"00000000-0000-0000-0001-{number:012}",
+            name=name,
+            personality_name=name.capitalize(),
+            is_default=number == 1,
+            voice_config=_stored(VoiceConfig(voice_settings=settings, voices={"espeak": voice})),
+        )
+        for number, (name, voice, settings) in enumerate(table, start=1)
+    )

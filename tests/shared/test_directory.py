@@ -1,0 +1,275 @@
+"""One process's view of personalities and keys: from memory, and never behind a change that has returned."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from threading import Event
+
+import pytest
+from sqlalchemy import event
+
+from shared.connections import front_client
+from shared.database import Database
+from shared.directory import MAX_HELD, Changes, Directory, _Held
+from shared.errors import NotFound, StateUnavailable, Unauthorized
+from shared.keys import ApiKeys, Scope
+from shared.personalities import Personalities, PersonalityRow, VoiceConfig
+
+ZAC = "00000000-0000-0000-0001-000000000003"
+
+
+@pytest.fixture
+def changes(redis_server) -> Changes:
+    return Changes(redis_server.client(1))
+
+
+@pytest.fixture
+def personalities(database, changes) -> Personalities:
+    personalities = Personalities(database, changes)
+    personalities.seed_examples()
+    return personalities
+
+
+@pytest.fixture
+def keys(database, changes) -> ApiKeys:
+    return ApiKeys(database, changes)
+
+
+@contextmanager
+def another_process(database_url, redis):
+    """A directory with connections of its own."""
+    with closing(Database(database_url)) as database:
+        yield Directory(database, redis)
+
+
+@pytest.fixture
+def directory(personalities, database_url, redis_server):
+    assert personalities
+    with another_process(database_url, redis_server.client(1)) as directory:
+        yield directory
+
+
+@contextmanager
+def counting_statements(directory):
+    statements = []
+    engine = directory._personalities._database.engine
+
+    def note(_connection, _cursor, statement, *_rest):
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def revision(directory, personality_id=ZAC):
+    return directory.personality(directory.read_epoch(), personality_id).voice_revision
+
+
+def write_revision(database):
+    """Commit a change of zac without telling anybody; gives the new revision."""
+    with database.session() as session:
+        row = session.get(PersonalityRow, ZAC)
+        row.voice_revision = PersonalityRow.voice_revision + 1
+        session.flush()
+        session.refresh(row)
+        return row.voice_revision
+
+
+# --- what is served, and from where
+
+
+def test_it_knows_what_sql_knows(directory, personalities, keys):
+    key, secret = keys.create(Scope.SPEAK, "shop")
+    epoch = directory.read_epoch()
+    assert directory.personality(epoch, ZAC) == personalities.get(ZAC)
+    assert directory.personality(epoch, None) == personalities.default()
+    assert directory.authenticate(epoch, secret) == key
+
+
+def test_what_was_asked_once_is_served_without_sql(directory, keys):
+    _, secret = keys.create(Scope.SPEAK, "shop")
+
+    def ask():
+        epoch = directory.read_epoch()
+        spoken_by = [directory.personality(epoch, which) for which in (ZAC, None)]
+        return spoken_by, directory.authenticate(epoch, secret)
+
+    first = ask()
+    with counting_statements(directory) as statements:
+        assert ask() == first
+    assert statements == []
+
+
+def test_what_is_not_there_is_not_held(directory):
+    epoch = directory.read_epoch()
+    for nobody in ("x", "", "None"):
+        with pytest.raises(NotFound):
+            directory.personality(epoch, nobody)
+        with pytest.raises(Unauthorized):
+            directory.authenticate(epoch, "x" * 40)
+    assert not directory._held_personalities._entries
+    assert not directory._held_keys._entries
+
+
+def test_what_cannot_be_a_key_asks_no_sql(directory):
+    with counting_statements(directory) as statements, pytest.raises(Unauthorized):
+        directory.authenticate(directory.read_epoch(), "short")
+    assert statements == []
+
+
+def test_memory_is_bounded_and_keeps_what_was_used_last():
+    held = _Held[int]()
+    held.enter(b"epoch")
+    for number in range(MAX_HELD + 10):
+        held.get(b"epoch", str(number), lambda number=number: number)
+        held.get(b"epoch", "0", lambda: -1)
+    assert len(held._entries) == MAX_HELD
+    assert held.get(b"epoch", "0", lambda: -1) == 0
+
+
+# --- changes
+
+
+def test_a_deactivated_personality_is_known_elsewhere_at_once(directory, personalities):
+    for active in (True, False, True, False):
+        personalities.set_active(ZAC, active=active)
+        assert directory.personality(directory.read_epoch(), ZAC).is_active is active
+
+
+def test_a_revoked_key_is_refused_elsewhere_at_once(directory, keys):
+    key, secret = keys.create(Scope.SPEAK, "shop")
+    assert directory.authenticate(directory.read_epoch(), secret) == key
+    keys.revoke(key.id)
+    with pytest.raises(Unauthorized):
+        directory.authenticate(directory.read_epoch(), secret)
+
+
+def test_a_refused_change_lets_memory_serve_again(directory, personalities):
+    with pytest.raises(NotFound):
+        personalities.set_active("x", active=True)
+    assert revision(directory) == 1
+    with counting_statements(directory) as statements:
+        assert revision(directory) == 1
+    assert statements == []
+
+
+def test_while_a_change_is_under_way_sql_is_asked(directory, database, changes):
+    with changes.around():
+        assert revision(directory) == 1
+        new = write_revision(database)
+        assert revision(directory) == new
+    assert revision(directory) == new
+
+
+def test_threads_of_several_processes_never_see_what_a_returned_change_replaced(
+    database_url, redis_server, personalities, keys
+):
+    seen, revoked = [1], ["x" * 40]
+    done = Event()
+
+    def read(directory):
+        while not done.is_set():
+            at_least, refused = seen[-1], revoked[-1]
+            epoch = directory.read_epoch()
+            assert directory.personality(epoch, ZAC).voice_revision >= at_least
+            with pytest.raises(Unauthorized):
+                directory.authenticate(epoch, refused)
+
+    def write():
+        for _ in range(15):
+            personalities.set_voice_config(ZAC, VoiceConfig())
+            seen.append(personalities.get(ZAC).voice_revision)
+            key, secret = keys.create(Scope.SPEAK, "shop")
+            keys.revoke(key.id)
+            revoked.append(secret)
+
+    with (
+        another_process(database_url, redis_server.client(1)) as one,
+        another_process(database_url, redis_server.client(1)) as two,
+        ThreadPoolExecutor(6) as pool,
+    ):
+        readers = [pool.submit(read, directory) for directory in (one, one, two, two)]
+        writers = [pool.submit(write) for _ in range(2)]
+        for writer in writers:
+            writer.result()
+        done.set()
+        for reader in readers:
+            reader.result()
+    assert max(seen) == 31
+
+
+# --- failures
+
+
+def test_without_redis_nothing_is_served_and_nothing_held(database_url, redis_server, personalities):
+    with another_process(database_url, front_client(redis_server.url(1))) as directory:
+        assert revision(directory) == personalities.get(ZAC).voice_revision
+        redis_server.pause()
+        try:
+            with pytest.raises(StateUnavailable):
+                directory.read_epoch()
+        finally:
+            redis_server.resume()
+        with counting_statements(directory) as statements:
+            revision(directory)
+        assert statements
+
+
+def test_without_redis_nothing_is_changed(database, personalities):
+    cut_off = Personalities(database, Changes(front_client("redis://127.0.0.1:1/1")))
+    with pytest.raises(StateUnavailable):
+        cut_off.set_active(ZAC, active=False)
+    assert personalities.get(ZAC).is_active
+
+
+def test_a_redis_that_forgot_everything_begins_a_new_epoch(directory, redis_server):
+    before = directory.read_epoch()
+    redis_server.client(1).flushall()
+    assert directory.read_epoch() not in {before, b""}
+    assert directory.read_epoch() == directory.read_epoch()
+
+
+def test_a_change_that_fails_half_way_is_seen_at_once_and_memory_serves_again(
+    directory, database, redis_server
+):
+    hasty = Changes(redis_server.client(1), expiry_ms=300)
+    assert revision(directory) == 1
+    change = hasty.around()
+    change.__enter__()
+    write_revision(database)
+    assert not change.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
+    assert revision(directory) == 2
+    _assert_heals(directory, 2)
+
+
+def test_a_process_killed_half_way_is_seen_at_once_and_memory_serves_again(
+    directory, database_url, redis_server
+):
+    def die_half_way():
+        with Changes(redis_server.client(1), expiry_ms=300).around():
+            write_revision(Database(database_url))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert revision(directory) == 1
+    process = multiprocessing.get_context("fork").Process(target=die_half_way)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert revision(directory) == 2
+    _assert_heals(directory, 2)
+
+
+def _assert_heals(directory, expected):
+    deadline = time.monotonic() + 5
+    while not directory.read_epoch():
+        assert time.monotonic() < deadline
+    assert revision(directory) == expected
+    with counting_statements(directory) as statements:
+        assert revision(directory) == expected
+    assert statements == []
