@@ -1,0 +1,65 @@
+"""Rings a provider's queue: a Celery message that carries a rendering's key and nothing else."""
+
+from __future__ import annotations
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from shared.errors import StateUnavailable
+
+TASK = "voicefarm.render"
+
+log = structlog.get_logger()
+
+
+class Doorbell:
+    """Sends and counts messages. A failed ring is not an error: the sweep rings again."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        connection = app.connection()
+        self._errors = (OperationalError, *connection.connection_errors, *connection.channel_errors)
+
+    @classmethod
+    def for_front(cls, broker_url: str, timeout_s: float) -> Doorbell:
+        """Make one whose broker may hang without holding up a request for longer than `timeout_s` a step."""
+        app = Celery("voicefarm")
+        app.config_from_object("celeryconfig")
+        app.conf.broker_url = broker_url
+        app.conf.broker_transport_options |= {
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "max_retries": 0,
+        }
+        app.conf.broker_connection_timeout = timeout_s
+        return cls(app)
+
+    def ring(self, provider: str, rendering_id: str) -> bool:
+        """Send one message; False when the broker did not take it."""
+        try:
+            self._app.send_task(TASK, args=[rendering_id], queue=provider, ignore_result=True)
+        except self._errors as error:
+            log.warning("ring_failed", provider=provider, error=type(error).__name__)
+            return False
+        return True
+
+    def ping(self) -> None:
+        """Connect once.
+
+        Raises:
+            StateUnavailable: the broker does not answer.
+        """
+        try:
+            with self._app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
+        except self._errors as error:
+            raise StateUnavailable("It does not answer.") from error
+
+    def backlog(self, provider: str) -> int:
+        """Count the messages in a provider's queue; 0 when the broker knows none or does not answer."""
+        try:
+            with self._app.connection_for_write() as connection:
+                return int(connection.default_channel.queue_declare(provider, passive=True).message_count)
+        except self._errors:
+            return 0

@@ -1,0 +1,57 @@
+-- Shared by every script: keys, clock, the end of a rendering. Prefixed to each by `scripts.py`.
+--
+--   voice:job:{id}          hash    what one caller asked for; expires after deadline + time to live
+--   voice:rendering:{id}    hash    one piece of audio being made; expires a job's time to live after its end
+--   voice:live:{cache key}  string  the rendering under way for that key, or just succeeded
+--   voice:due               zset    every live rendering; queued: when to ring again, running: when the lease ends
+--   voice:queue:{provider}  zset    queued renderings, oldest first
+--   voice:finished          stream  ids of renderings that ended or that a job left; what waiting fronts read
+
+local DUE, FINISHED = 'voice:due', 'voice:finished'
+
+-- The server's clock, or the time given by a test.
+local function now_ms(frozen_ms)
+  if frozen_ms ~= '' then return tonumber(frozen_ms) end
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function rendering_key(id) return 'voice:rendering:' .. id end
+local function queue_key(provider) return 'voice:queue:' .. provider end
+local function live_key(cache_key) return 'voice:live:' .. cache_key end
+
+local function is_live(state) return state == 'queued' or state == 'running' end
+
+local function announce(id)
+  redis.call('XADD', FINISHED, 'MAXLEN', '~', 10000, '*', 'rendering', id)
+end
+
+local function add_attempt(id, attempt)
+  if attempt == '' then return end
+  local before = redis.call('HGET', rendering_key(id), 'attempts')
+  redis.call('HSET', rendering_key(id), 'attempts', before == '' and attempt or before .. ',' .. attempt)
+end
+
+local function enqueue(id, provider, created_ms, due_ms)
+  redis.call('HSET', rendering_key(id), 'state', 'queued', 'provider', provider)
+  redis.call('ZADD', queue_key(provider), created_ms, id)
+  redis.call('ZADD', DUE, due_ms, id)
+end
+
+-- A succeeded rendering stays reachable by its cache key for `keep_ms`, for a request that looked before its end.
+local function terminate(id, state, now, keep_ms, field, value)
+  local key = rendering_key(id)
+  local provider, cache_key, ttl_ms = unpack(redis.call('HMGET', key, 'provider', 'cache_key', 'ttl_ms'))
+  redis.call('HSET', key, 'state', state, 'finished_ms', now, field, value)
+  redis.call('ZREM', queue_key(provider), id)
+  redis.call('ZREM', DUE, id)
+  if state == 'succeeded' then
+    redis.call('PEXPIRE', live_key(cache_key), keep_ms)
+  else
+    redis.call('DEL', live_key(cache_key))
+  end
+  redis.call('PEXPIRE', key, ttl_ms)
+  announce(id)
+end
+
+local DEADLINE = '{"code":"deadline_exceeded","detail":"The job did not end before its deadline."}'

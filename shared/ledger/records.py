@@ -1,0 +1,177 @@
+"""The ledger's records, and how a job's state follows from its rendering's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.models import SpeechRequest, Utterance
+
+
+class Status(StrEnum):
+    """The states of a rendering, and so of a job.
+
+    queued → running      a worker claims it
+    running → queued      its lease ended, or the provider failed and the next one is to try
+    queued, running → succeeded | failed | cancelled
+    """
+
+    QUEUED = "queued"
+    """Waits in a provider's queue."""
+    RUNNING = "running"
+    """A worker holds the lease."""
+    SUCCEEDED = "succeeded"
+    """There is audio."""
+    FAILED = "failed"
+    """No provider could speak it, or the deadline passed."""
+    CANCELLED = "cancelled"
+    """Nobody wants it any more."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self not in {Status.QUEUED, Status.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One provider's try that gave no audio."""
+
+    provider: str
+    code: str
+    detail: str
+    duration_ms: int
+
+    def to_json(self) -> str:
+        """Encode for the ledger."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is known of finished audio; the bytes lie beside it."""
+
+    key: str
+    provider: str
+    format: str
+    size_bytes: int
+    duration_ms: int
+    sample_rate: int
+    degraded: bool
+    sha256: str
+    cached: bool
+
+    def to_json(self) -> str:
+        """Encode for the ledger."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Decode what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a request: `how` is new, joined or done."""
+
+    how: str
+    rendering_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to one attempt; `attempt` is its fence."""
+
+    rendering_id: str
+    attempt: int
+    provider: str
+    utterance: Utterance
+    chain: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def cache_key(self) -> str:
+        """The key under which the audio is cached."""
+        return cache_key_of(self.rendering_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A queued rendering that the sweep found due."""
+
+    rendering_id: str
+    provider: str
+    attempt: int
+    chain: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one caller asked for, as it stands now. Times are milliseconds since 1970."""
+
+    id: str
+    owner: str
+    rendering_id: str
+    request: SpeechRequest
+    how: str
+    status: Status
+    created_ms: int
+    started_ms: int | None
+    finished_ms: int | None
+    provider: str | None
+    attempts: tuple[Attempt, ...]
+    queue: str | None
+    position: int | None
+    result: Result | None
+    error: Failure | None
+
+
+def rendering_id(cache_key: str, job_id: str) -> str:
+    """Name the rendering that a job would begin: the same key may be rendered again, once it has expired."""
+    return f"{cache_key}:{job_id}"
+
+
+def cache_key_of(rendering_id: str) -> str:
+    """Give the cache key in a rendering's name."""
+    return rendering_id.partition(":")[0]
+
+
+def parse_attempts(text: str | bytes) -> tuple[Attempt, ...]:
+    """Decode the comma-joined JSON objects that the scripts append to."""
+    joined = text.decode() if isinstance(text, bytes) else text
+    return tuple(Attempt(**item) for item in json.loads(f"[{joined}]"))
+
+
+def derive_status(
+    job: Mapping[str, str], rendering: Mapping[str, str], now_ms: int
+) -> tuple[Status, int | None]:
+    """Give a job's state and the time it ended, from its record, its rendering's, and the clock.
+
+    A job is over when it was cancelled, when its rendering ended, or at its own deadline, whichever came
+    first; a rendering may outlive a job's deadline for the sake of those that joined later.
+    """
+    deadline_ms = int(job["deadline_ms"])
+    status = Status(rendering["state"])
+    finished_ms = int(rendering["finished_ms"]) if "finished_ms" in rendering else None
+    if "cancelled_ms" in job:
+        return Status.CANCELLED, int(job["cancelled_ms"])
+    if finished_ms is not None and finished_ms < deadline_ms:
+        return status, max(finished_ms, int(job["created_ms"]))
+    if now_ms >= deadline_ms:
+        return Status.FAILED, deadline_ms
+    return status, finished_ms

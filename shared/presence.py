@@ -1,0 +1,97 @@
+"""Which workers are alive, and with how many slots."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, cast
+
+from shared.connections import state_errors
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+HEARTBEAT_S = 2.0
+# Three heartbeats and a little: a worker that has been silent for so long is taken for dead.
+LIVE_FOR_MS = 7_000
+# Weight of the newest synthesis in the moving average of service times.
+_SMOOTHING = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One pool process of one provider."""
+
+    name: str
+    provider: str
+    slots: int
+    device: str
+    pid: int
+
+
+class Presence:
+    """Heartbeats in the state Redis, by the server's clock.
+
+    voice:workers            zset  worker names by the time of their last heartbeat
+    voice:worker:{name}      what it is
+    voice:service:{provider} moving average of the time that a synthesis takes there
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def beat(self, worker: Worker) -> None:
+        """Say that a worker lives."""
+        with state_errors():
+            now_ms = self._now_ms()
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.set(f"voice:worker:{worker.name}", json.dumps(asdict(worker)), px=LIVE_FOR_MS)
+            pipe.zadd("voice:workers", {worker.name: now_ms})
+            pipe.zremrangebyscore("voice:workers", "-inf", now_ms - 60_000)
+            pipe.execute()
+
+    def leave(self, worker: Worker) -> None:
+        """Say that a worker stops."""
+        with state_errors():
+            self._redis.zrem("voice:workers", worker.name)
+            self._redis.delete(f"voice:worker:{worker.name}")
+
+    def workers(self) -> list[Worker]:
+        """Give every live worker."""
+        with state_errors():
+            since_ms = self._now_ms() - LIVE_FOR_MS
+            names = cast("list[bytes]", self._redis.zrangebyscore("voice:workers", since_ms, "+inf"))
+            records = self._redis.mget([f"voice:worker:{name.decode()}" for name in names]) if names else []
+        return [Worker(**json.loads(record)) for record in records if record]
+
+    def live(self) -> frozenset[str]:
+        """Give the names of the providers that have a live worker."""
+        return frozenset(worker.provider for worker in self.workers())
+
+    def slots(self, provider: str) -> int:
+        """Count how many syntheses the provider's live workers can do at once."""
+        return sum(worker.slots for worker in self.workers() if worker.provider == provider)
+
+    def note_service(self, provider: str, duration_ms: float) -> None:
+        """Take one synthesis into the provider's average."""
+        with state_errors():
+            key = f"voice:service:{provider}"
+            before = self._redis.get(key)
+            mean = (
+                duration_ms if before is None else float(before) + _SMOOTHING * (duration_ms - float(before))
+            )
+            self._redis.set(key, mean)
+
+    def service_ms(self, provider: str) -> float:
+        """Give the mean time of a synthesis; one second until there was one."""
+        with state_errors():
+            mean = self._redis.get(f"voice:service:{provider}")
+        return 1000.0 if mean is None else float(mean)
+
+    def eta_seconds(self, provider: str, position: int) -> float:
+        """Estimate when the rendering at this position of the provider's queue is done."""
+        return round(position * self.service_ms(provider) / max(self.slots(provider), 1) / 1000, 3)
+
+    def _now_ms(self) -> int:
+        seconds, microseconds = self._redis.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
