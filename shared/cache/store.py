@@ -1,0 +1,166 @@
+"""The cache Redis: look, store, drop, count."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Self, cast
+
+from shared.lua import load_script
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from shared.models import Audio, Utterance
+    from shared.settings import Settings
+
+_DROP_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What is known of cached audio without reading it."""
+
+    personality_id: str
+    voice_revision: int
+    provider: str
+    format: str
+    duration_ms: int
+    sample_rate: int
+    degraded: bool
+    sha256: str
+    expires_ms: int
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self | None:
+        """Decode what the cache holds; None when it is no metadata of this version."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAudio:
+    """A whole entry."""
+
+    key: str
+    data: bytes
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """The cache's counters; `entries` and `size_bytes` are what it holds now."""
+
+    hits: int
+    misses: int
+    coalesced: int
+    sets: int
+    entries: int
+    size_bytes: int
+
+    @property
+    def total_requests(self) -> int:
+        """Requests for speech, pre-warming left out."""
+        return self.hits + self.misses + self.coalesced
+
+    @property
+    def hit_rate(self) -> float:
+        """Percentage of requests answered from the cache."""
+        return round(100 * self.hits / self.total_requests, 2) if self.total_requests else 0.0
+
+
+class AudioCache:
+    """Encoded audio by cache key.
+
+    Every method raises redis-py's errors: whether a cache that fails is a miss is for the caller to say.
+    """
+
+    def __init__(self, redis: Redis, *, ttl_s: float, degraded_ttl_s: float, max_size_bytes: int) -> None:
+        self._redis = redis
+        self._ttl_s = ttl_s
+        self._degraded_ttl_s = degraded_ttl_s
+        self._max_size_bytes = max_size_bytes
+        self._scripts = {
+            name: load_script(redis, "shared.cache", name) for name in ("store", "drop", "tally")
+        }
+
+    @classmethod
+    def from_settings(cls, settings: Settings, redis: Redis) -> Self:
+        """Make the cache that the settings describe."""
+        return cls(
+            redis,
+            ttl_s=settings.cache_ttl_days * 86_400,
+            degraded_ttl_s=settings.degraded_ttl_seconds,
+            max_size_bytes=int(settings.cache_max_size_mb * 1_000_000),
+        )
+
+    def look(self, key: str, *, count_hit: bool = False) -> CachedAudio | None:
+        """Give the entry under a key, counting it as a hit if asked."""
+        halves = self._redis.mget(f"voice:audio:{key}", f"voice:metadata:{key}")
+        data, about = cast("list[bytes | None]", halves)
+        metadata = about and Metadata.from_json(about)
+        if data is None or not metadata:
+            return None
+        if count_hit:
+            self.count("hits")
+        return CachedAudio(key, data, metadata)
+
+    def count(self, what: str) -> None:
+        """Count a request by what came of it: 'hits', 'misses' or 'coalesced'."""
+        self._redis.hincrby("voice:stats", what, 1)
+
+    def store(self, key: str, utterance: Utterance, audio: Audio) -> bool:
+        """Keep audio for its time to live; False when it is larger than an entry may be."""
+        if len(audio.data) > self._max_size_bytes:
+            return False
+        ttl_s = self._degraded_ttl_s if audio.degraded else self._ttl_s
+        metadata = Metadata(
+            personality_id=utterance.personality_id,
+            voice_revision=utterance.voice_revision,
+            provider=audio.provider,
+            format=audio.format,
+            duration_ms=audio.duration_ms,
+            sample_rate=audio.sample_rate_hz,
+            degraded=audio.degraded,
+            sha256=hashlib.sha256(audio.data).hexdigest(),
+            expires_ms=int((time.time() + ttl_s) * 1000),
+        )
+        self._scripts["store"](
+            args=[
+                key,
+                utterance.personality_id,
+                audio.data,
+                json.dumps(asdict(metadata)),
+                metadata.expires_ms,
+            ]
+        )
+        return True
+
+    def drop(self, personality_id: str) -> int:
+        """Delete every entry of a personality; says how many there were."""
+        deleted, left = 0, 1
+        while left:
+            batch, left = self._scripts["drop"](args=[personality_id, _DROP_BATCH])
+            deleted += batch
+        return deleted
+
+    def clear(self) -> int:
+        """Delete every entry; the counters stay."""
+        return sum(self.drop(p.decode()) for p in cast("list[bytes]", self._redis.hkeys("voice:bytes")))
+
+    def ping(self) -> None:
+        """Return if the server answers."""
+        self._redis.ping()
+
+    def stats(self) -> CacheStats:
+        """Give the counters."""
+        counters, entries, size = self._scripts["tally"](args=[])
+        values = dict(zip(counters[::2], counters[1::2], strict=True))
+        hits, misses, coalesced, sets = (
+            int(values.get(name, 0)) for name in (b"hits", b"misses", b"coalesced", b"sets")
+        )
+        return CacheStats(hits, misses, coalesced, sets, entries, size)

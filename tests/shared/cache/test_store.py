@@ -1,0 +1,198 @@
+"""The cache holds whole entries, for their time, and counts what it does."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.cache import AudioCache
+from shared.models import Audio, AudioFormat, Fallback, Quality, Utterance
+
+MARCEL = "00000000-0000-0000-0001-000000000001"
+SHANTE = "00000000-0000-0000-0001-000000000002"
+KEYS = [hashlib.sha256(bytes([n])).hexdigest() for n in range(40)]
+
+
+@pytest.fixture
+def redis(every_redis):
+    client = every_redis.client(2)
+    client.flushdb()
+    return client
+
+
+@pytest.fixture
+def cache(redis):
+    return AudioCache(redis, ttl_s=1000, degraded_ttl_s=100, max_size_bytes=10_000)
+
+
+def utterance(personality_id=MARCEL):
+    return Utterance(
+        "Hi", personality_id, 1, "en", 1.0, 0.0, Quality.HIGH, Fallback.ANY, None, AudioFormat.WAV
+    )
+
+
+def audio(data=b"RIFF", *, degraded=False):
+    return Audio(data, AudioFormat.WAV, "espeak", 1000, 22050, degraded)
+
+
+def test_what_was_stored_is_found_whole(cache):
+    assert cache.store(KEYS[0], utterance(), audio(b"\x00\r\nRIFF"))
+    found = cache.look(KEYS[0])
+    assert found.data == b"\x00\r\nRIFF"
+    assert found.metadata.sha256 == hashlib.sha256(b"\x00\r\nRIFF").hexdigest()
+    assert (found.metadata.personality_id, found.metadata.provider) == (MARCEL, "espeak")
+
+
+@pytest.mark.parametrize("half", ["audio", "metadata"])
+def test_half_an_entry_is_a_miss(cache, redis, half):
+    cache.store(KEYS[0], utterance(), audio())
+    redis.delete(f"voice:{half}:{KEYS[0]}")
+    assert cache.look(KEYS[0], count_hit=True) is None
+    assert cache.stats().hits == 0
+
+
+def test_both_halves_expire_at_the_same_millisecond(cache, redis):
+    cache.store(KEYS[0], utterance(), audio())
+    audio_ms, metadata_ms = (redis.pttl(f"voice:{half}:{KEYS[0]}") for half in ("audio", "metadata"))
+    assert 990_000 < audio_ms <= 1_000_000
+    assert abs(audio_ms - metadata_ms) <= 100
+
+
+def test_degraded_audio_lives_shorter(cache, redis):
+    cache.store(KEYS[0], utterance(), audio(degraded=True))
+    assert redis.pttl(f"voice:audio:{KEYS[0]}") <= 100_000
+
+
+def test_too_large_audio_is_not_cached(cache):
+    assert not cache.store(KEYS[0], utterance(), audio(b"x" * 10_001))
+    assert cache.look(KEYS[0]) is None
+
+
+def test_counters_add_up(cache):
+    cache.store(KEYS[0], utterance(), audio(b"12345"))
+    cache.look(KEYS[0], count_hit=True)
+    cache.look(KEYS[0])
+    cache.count("misses")
+    cache.count("coalesced")
+    stats = cache.stats()
+    assert (stats.hits, stats.misses, stats.coalesced, stats.sets) == (1, 1, 1, 1)
+    assert (stats.entries, stats.size_bytes, stats.total_requests) == (1, 5, 3)
+    assert stats.hit_rate == pytest.approx(33.33)
+
+
+def test_an_empty_cache_has_no_hit_rate(cache):
+    assert cache.stats().hit_rate == 0.0
+
+
+def test_dropping_a_personality_is_exact_and_leaves_the_others(cache):
+    for key in KEYS[:30]:
+        cache.store(key, utterance(MARCEL), audio())
+    cache.store(KEYS[30], utterance(SHANTE), audio())
+    assert cache.drop(MARCEL) == 30
+    assert cache.drop(MARCEL) == 0
+    assert all(cache.look(key) is None for key in KEYS[:30])
+    assert cache.look(KEYS[30]) is not None
+
+
+def test_dropping_costs_what_the_personality_holds(cache, redis):
+    for key in KEYS[:30]:
+        cache.store(key, utterance(MARCEL), audio())
+    cache.store(KEYS[30], utterance(SHANTE), audio())
+    redis.config_resetstat()
+    cache.drop(SHANTE)
+    assert redis.info("commandstats")["cmdstat_unlink"]["calls"] == 2
+
+
+def test_clearing_keeps_the_statistics(cache, redis):
+    cache.store(KEYS[0], utterance(MARCEL), audio())
+    cache.store(KEYS[1], utterance(SHANTE), audio())
+    cache.look(KEYS[0], count_hit=True)
+    assert cache.clear() == 2
+    stats = cache.stats()
+    assert (stats.entries, stats.size_bytes, stats.hits, stats.sets) == (0, 0, 1, 2)
+    assert {key.decode() for key in redis.keys("*")} == {"voice:stats"}
+
+
+def test_what_expired_is_not_counted(redis):
+    short = AudioCache(redis, ttl_s=0.001, degraded_ttl_s=0.001, max_size_bytes=100)
+    short.store(KEYS[0], utterance(), audio())
+    redis.wait(0, 20)
+    while redis.exists(f"voice:audio:{KEYS[0]}"):
+        redis.wait(0, 1)
+    assert (short.stats().entries, short.stats().size_bytes) == (0, 0)
+    assert short.drop(MARCEL) == 0
+
+
+def test_bytes_stay_right_when_redis_evicts_an_entry(cache, redis):
+    cache.store(KEYS[0], utterance(), audio(b"12345"))
+    redis.delete(f"voice:audio:{KEYS[0]}")
+    cache.store(KEYS[0], utterance(), audio(b"123"))
+    assert (cache.stats().entries, cache.stats().size_bytes) == (1, 3)
+
+
+def test_storing_again_counts_the_bytes_once(cache):
+    cache.store(KEYS[0], utterance(), audio(b"long audio", degraded=True))
+    cache.store(KEYS[0], utterance(), audio(b"short"))
+    assert (cache.stats().entries, cache.stats().size_bytes) == (1, 5)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["store", "store", "drop", "clear"]),
+            st.integers(0, 5),
+            st.sampled_from([MARCEL, SHANTE]),
+            st.binary(min_size=1, max_size=20),
+        ),
+        max_size=30,
+    )
+)
+def test_entries_and_bytes_are_always_what_is_there(cache, redis, steps):
+    redis.flushdb()
+    held = {}
+    for what, number, personality, data in steps:
+        key = hashlib.sha256(f"{personality}{number}".encode()).hexdigest()
+        if what == "store":
+            cache.store(key, utterance(personality), audio(data))
+            held[key] = (personality, data)
+        elif what == "drop":
+            gone = {key for key, (owner, _) in held.items() if owner == personality}
+            assert cache.drop(personality) == len(gone)
+            held = {key: entry for key, entry in held.items() if key not in gone}
+        elif what == "clear":
+            assert cache.clear() == len(held)
+            held = {}
+    stats = cache.stats()
+    assert (stats.entries, stats.size_bytes) == (len(held), sum(len(data) for _, data in held.values()))
+    assert {key for key in held if cache.look(key)} == set(held)
+
+
+def test_readers_never_see_one_half_while_entries_come_and_go(cache, every_redis):
+    stop = threading.Event()
+
+    def churn():
+        while not stop.is_set():
+            cache.store(KEYS[0], utterance(), audio(b"a" * 1000))
+            cache.store(KEYS[0], utterance(), audio(b"b" * 2000))
+            cache.drop(MARCEL)
+
+    writer = threading.Thread(target=churn)
+    writer.start()
+    reader = AudioCache(every_redis.client(2), ttl_s=1, degraded_ttl_s=1, max_size_bytes=1)
+    try:
+        for _ in range(1000):
+            found = reader.look(KEYS[0])
+            assert found is None or found.metadata.sha256 == hashlib.sha256(found.data).hexdigest()
+    finally:
+        stop.set()
+        writer.join()
