@@ -1,0 +1,41 @@
+"""Celery's settings in its own names; queues and routes follow from the catalogue."""
+
+from kombu import Queue
+
+from shared.catalog import CATALOG
+from shared.settings import Settings
+
+_settings = Settings.load()
+
+broker_url = _settings.broker_url
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+broker_transport_options = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "health_check_interval": 5,
+    "max_connections": 200,
+    "queue_order_strategy": "priority",
+    # The ledger recovers what a worker lost; a broker that keeps what was delivered would only repeat it.
+    "ack_emulation": False,
+}
+
+task_queues = [Queue(spec.name) for spec in CATALOG.values()]
+task_default_queue = next(iter(CATALOG))
+task_create_missing_queues = False
+
+# The message is a doorbell: no result, acknowledged at once, published without Celery's own retries.
+task_ignore_result = True
+result_backend = None
+task_acks_late = False
+task_publish_retry = False
+task_serializer = "json"
+accept_content = ["json"]
+
+worker_prefetch_multiplier = 1
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+worker_send_task_events = True  # for Flower
+worker_enable_remote_control = True
+task_time_limit = _settings.synthesis_timeout_seconds

@@ -1,0 +1,38 @@
+"""The `voicefarm` command: one file a subcommand, imported when it is called."""
+
+from __future__ import annotations
+
+from pkgutil import resolve_name
+from typing import Any, cast
+
+import click
+
+from shared.errors import VoicefarmError
+
+_COMMANDS = {
+    "up": "shared.cli.up:up",
+    "say": "shared.cli.say:say",
+    "doctor": "shared.cli.doctor:doctor",
+    "migrate": "shared.cli.migrate:migrate_command",
+}
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        # Importing all of them would double the time that `up` takes to start.
+        return cast("click.Command", resolve_name(_COMMANDS[cmd_name])) if cmd_name in _COMMANDS else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except VoicefarmError as error:
+            raise click.ClickException(error.detail) from error
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="voicefarm")
+def main() -> None:
+    """A self-hosted farm that turns text into speech."""

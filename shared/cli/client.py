@@ -1,0 +1,143 @@
+"""A running farm, as the commands talk to it: over its HTTP API, with a key."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from shared.errors import SettingsError, VoicefarmError
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT_S = 110
+_MAX_PAUSE_S = 5.0
+
+
+class FarmRefused(VoicefarmError):
+    """The farm did not do as it was asked."""
+
+    code = "farm_refused"
+
+
+class FarmClient:
+    """Speaks to the farm at VOICEFARM_URL with VOICEFARM_KEY, or the admin's key of the state folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = settings.url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {_key(settings)}"},
+            timeout=httpx.Timeout(10, read=WAIT_S + 20),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Send one request.
+
+        Raises:
+            FarmRefused: there is no farm, or it answered with a problem; the message is the problem's detail.
+        """
+        try:
+            answer = self._http.request(method, path, **more)
+        except httpx.HTTPError as error:
+            raise FarmRefused(
+                f"No farm answers at {self.url} ({type(error).__name__}); "
+                "start one with 'make up', or set VOICEFARM_URL"
+            ) from error
+        except UnicodeEncodeError as error:
+            raise FarmRefused(f"{error.object!r} is not valid UTF-8") from error
+        if answer.is_error:
+            raise FarmRefused(_detail(answer))
+        return answer
+
+    def speak(self, body: dict[str, Any]) -> httpx.Response:
+        """Ask for speech and wait until it is there.
+
+        Raises:
+            FarmRefused: it cannot be had; the message says why.
+        """
+        answer = self.request(
+            "POST", "/api/voice/synthesize", json=body, headers={"Prefer": f"wait={WAIT_S}"}
+        )
+        if answer.status_code == httpx.codes.ACCEPTED:
+            cache_status = answer.headers["X-Cache-Status"]
+            answer = self.request("GET", self._await(answer.headers["Location"]))
+            answer.headers["X-Cache-Status"] = cache_status
+        return answer
+
+    def _await(self, job_url: str) -> str:
+        """Give the address of a job's audio, once there is some."""
+        pause_s = 0.5
+        while True:
+            job = self.request("GET", job_url).json()
+            if job["status"] not in {"queued", "running"}:
+                break
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _MAX_PAUSE_S)
+        if job["status"] != "succeeded":
+            raise FarmRefused(job["error"]["detail"] if job["error"] else f"The job was {job['status']}.")
+        return str(job["audio"]["url"])
+
+    def personality_id(self, name_or_id: str) -> str:
+        """Give the ID of the personality that is called so, in whatever case; its ID is a name, too.
+
+        Raises:
+            FarmRefused: there is none, or more than one; the message names those to choose from.
+        """
+        everyone = list(self._personalities())
+        wanted = name_or_id.casefold()
+        by_rank = (
+            [one for one in everyone if name_or_id == one["name"]],
+            [one for one in everyone if wanted in {one["id"], one["name"].casefold()}],
+            [one for one in everyone if wanted == one["personality_name"].casefold()],
+        )
+        found = next(filter(None, by_rank), [])
+        if len(found) == 1:
+            return str(found[0]["id"])
+        names = ", ".join(sorted(one["name"] for one in found or everyone))
+        if found:
+            raise FarmRefused(f"More than one personality is called {name_or_id!r}; choose from {names}.")
+        raise FarmRefused(f"There is no personality {name_or_id!r}; there are {names}.")
+
+    def _personalities(self) -> Iterator[dict[str, Any]]:
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.request(
+                "GET", "/api/voice/personalities", params={"limit": 200, "cursor": cursor}
+            ).json()
+            yield from page["items"]
+            cursor = page["next_cursor"]
+
+
+def _key(settings: Settings) -> str:
+    if settings.key:
+        return settings.key.get_secret_value()
+    file = settings.state_dir / "admin.key"
+    try:
+        key = file.read_text("ascii").strip()
+        Settings.load(VOICEFARM_KEY=key)
+    except (OSError, UnicodeDecodeError, SettingsError) as error:
+        raise FarmRefused(
+            f"There is no key in {file}; set VOICEFARM_KEY, or VOICEFARM_STATE_DIR to the farm's state folder"
+        ) from error
+    return key
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        problem = answer.json()
+        detail = str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"{answer.url} answered {answer.status_code}; is this a voicefarm?"
+    attempts = problem.get("attempts", [])
+    return " ".join([detail, *(f"{tried['provider']}: {tried['detail']}" for tried in attempts)])

@@ -1,0 +1,80 @@
+"""What somebody at a terminal calls a personality, and which one is meant."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from shared.cli.client import FarmClient, FarmRefused
+from shared.settings import Settings
+
+EVERYONE = [
+    {"id": "00000000-0000-0000-0001-00000000000a", "name": "zac", "personality_name": "The Captain"},
+    {"id": "00000000-0000-0000-0001-00000000000b", "name": "Ann", "personality_name": "Zac"},
+    {"id": "00000000-0000-0000-0001-00000000000c", "name": "bo", "personality_name": "Twin"},
+    {"id": "00000000-0000-0000-0001-00000000000d", "name": "jo", "personality_name": "twin"},
+    {"id": "00000000-0000-0000-0001-00000000000e", "name": "Bo", "personality_name": "Élan"},
+]
+
+
+class Farm(BaseHTTPRequestHandler):
+    """Gives two personalities a page."""
+
+    def do_GET(self):
+        begin = int(self.path.partition("cursor=")[2] or 0)
+        end = begin + 2
+        page = {"items": EVERYONE[begin:end], "next_cursor": str(end) if end < len(EVERYONE) else None}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(page).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def client():
+    with HTTPServer(("127.0.0.1", 0), Farm) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            with FarmClient(Settings.load(VOICEFARM_URL=url, VOICEFARM_KEY="k")) as client:
+                yield client
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("called", "meant"),
+    [
+        ("zac", "a"),
+        ("ZAC", "a"),
+        ("the captain", "a"),
+        ("ann", "b"),
+        ("bo", "c"),
+        ("Bo", "e"),
+        ("éLAN", "e"),
+        ("00000000-0000-0000-0001-00000000000D", "d"),
+    ],
+)
+def test_a_personality_is_known_by_id_name_and_personality_name(called, meant):
+    with client() as farm:
+        assert farm.personality_id(called)[-1] == meant
+
+
+@pytest.mark.parametrize(
+    ("called", "told"),
+    [
+        ("BO", "More than one personality is called 'BO'; choose from Bo, bo."),
+        ("twin", "More than one personality is called 'twin'; choose from bo, jo."),
+        ("nobody", "There is no personality 'nobody'; there are Ann, Bo, bo, jo, zac."),
+    ],
+)
+def test_a_name_that_means_nobody_or_several_is_refused_with_those_there_are(called, told):
+    with client() as farm, pytest.raises(FarmRefused) as refused:
+        farm.personality_id(called)
+    assert refused.value.detail == told

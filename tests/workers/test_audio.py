@@ -1,0 +1,147 @@
+"""Joining, stretching, judging and encoding sound."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from shared.errors import EngineFailed
+from shared.models import AudioFormat
+from tests.workers.acoustics import fundamental_hz
+from workers.audio import duration_ms, encode, is_audible, join, stretch
+from workers.provider import AudioChunk
+
+RATE_HZ = 22_050
+SOME = settings(max_examples=30, deadline=None)  # a deadline would measure the machine
+
+
+def tone(frequency_hz: float = 200.0, seconds: float = 1.0, level: float = 0.5) -> AudioChunk:
+    times = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    overtones = sum(np.sin(2 * np.pi * frequency_hz * n * times) / n for n in range(1, 9))
+    return AudioChunk((level * overtones / np.abs(overtones).max()).astype(np.float32), RATE_HZ)
+
+
+def silence(seconds: float) -> AudioChunk:
+    return AudioChunk(np.zeros(round(seconds * RATE_HZ), np.float32), RATE_HZ)
+
+
+sounds = npst.arrays(
+    np.float32, st.integers(1, 500), elements=st.floats(-1, 1, width=32, allow_subnormal=False)
+).filter(lambda samples: np.abs(samples).max() > 0.01)
+
+
+@SOME
+@given(st.lists(sounds, min_size=1, max_size=5))
+def test_joining_keeps_every_sample_in_order(pieces):
+    joined = join(AudioChunk(piece, RATE_HZ) for piece in pieces)
+    assert joined.samples.dtype == np.float32
+    assert joined.samples.tolist() == [sample for piece in pieces for sample in piece.tolist()]
+
+
+def test_nothing_to_join_is_a_failure():
+    with pytest.raises(EngineFailed, match="no sound"):
+        join([])
+
+
+def test_chunks_of_two_sample_rates_are_a_failure():
+    with pytest.raises(EngineFailed, match="22050, 24000"):
+        join([tone(), AudioChunk(tone().samples, 24_000)])
+
+
+def test_an_error_while_the_chunks_come_passes_through():
+    def chunks():
+        yield tone()
+        raise EngineFailed("it broke")
+
+    with pytest.raises(EngineFailed, match="it broke"):
+        join(chunks())
+
+
+@SOME
+@given(sounds, st.sampled_from([16_000, 22_050, 24_000, 44_100]))
+def test_a_wav_decodes_to_what_was_encoded(samples, sample_rate_hz):
+    decoded, rate = soundfile.read(
+        BytesIO(encode(AudioChunk(samples, sample_rate_hz), AudioFormat.WAV)), dtype="float32"
+    )
+    assert rate == sample_rate_hz
+    assert decoded.shape == samples.shape
+    assert np.abs(decoded - samples).max() <= 1 / 32768
+
+
+def test_a_wav_is_16_bit_mono_with_true_sizes_in_its_header():
+    data = encode(tone(seconds=0.5), AudioFormat.WAV)
+    info = soundfile.info(BytesIO(data))
+    assert (info.format, info.subtype, info.channels) == ("WAV", "PCM_16", 1)
+    assert int.from_bytes(data[4:8], "little") == len(data) - 8
+    data_size = int.from_bytes(data[data.index(b"data") + 4 :][:4], "little")
+    assert data_size == 2 * info.frames == 2 * round(0.5 * RATE_HZ)
+
+
+def test_equal_sounds_are_encoded_to_equal_bytes():
+    assert encode(tone(), AudioFormat.WAV) == encode(tone(), AudioFormat.WAV)
+
+
+def test_what_is_too_loud_is_clipped_and_does_not_wrap_around():
+    decoded, _ = soundfile.read(BytesIO(encode(AudioChunk(4 * tone().samples, RATE_HZ), AudioFormat.WAV)))
+    assert np.abs(decoded).max() == pytest.approx(1.0, abs=1e-4)
+    assert (np.sign(decoded) == np.sign(np.round(tone().samples * 32768))).mean() > 0.99
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_are_a_failure(bad):
+    samples = tone().samples
+    samples[100] = bad
+    with pytest.raises(EngineFailed, match="no numbers"):
+        encode(AudioChunk(samples, RATE_HZ), AudioFormat.WAV)
+
+
+@pytest.mark.parametrize(
+    "chunk", [silence(0), silence(1), tone(level=0.0009)], ids=["empty", "zeros", "-61 dB"]
+)
+def test_silence_is_a_failure_and_never_served(chunk):
+    assert not is_audible(chunk)
+    with pytest.raises(EngineFailed, match="silence"):
+        encode(chunk, AudioFormat.WAV)
+
+
+def test_a_whisper_is_audible():
+    assert is_audible(tone(level=0.002))
+
+
+def test_the_duration_is_that_of_the_samples():
+    assert duration_ms(tone(seconds=1.25)) == 1250
+    assert duration_ms(silence(0)) == 0
+
+
+def test_stretching_by_nothing_gives_the_very_same_sound():
+    chunk = tone()
+    assert stretch(chunk, speed=1.0, pitch_semitones=0.0) is chunk
+
+
+@SOME
+@given(speed=st.floats(0.25, 4.0), semitones=st.floats(-20, 20))
+def test_stretching_divides_the_length_by_the_speed_alone(speed, semitones):
+    chunk = tone()
+    stretched = stretch(chunk, speed=speed, pitch_semitones=semitones)
+    assert len(stretched.samples) == pytest.approx(len(chunk.samples) / speed, abs=1)
+    assert stretched.sample_rate_hz == RATE_HZ
+    assert np.abs(stretched.samples).max() <= 1.0
+
+
+@SOME
+@given(speed=st.floats(0.25, 4.0), semitones=st.floats(-20, 20))
+def test_stretching_moves_the_fundamental_by_the_semitones_alone(speed, semitones):
+    ratio = 2 ** (semitones / 12)
+    stretched = stretch(tone(seconds=2), speed=speed, pitch_semitones=semitones)
+    assert fundamental_hz(stretched, transposed=ratio) == pytest.approx(200 * ratio, rel=0.03)
+
+
+def test_stretching_equal_sounds_gives_equal_samples():
+    first, second = (stretch(tone(), speed=1.3, pitch_semitones=4.0).samples for _ in range(2))
+    assert np.array_equal(first, second)

@@ -1,0 +1,147 @@
+"""What every provider must do, whichever engine is behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import exp2
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from shared.catalog import CATALOG
+from shared.errors import ModelLoadFailed, VoiceNotFound
+from tests.workers.acoustics import fundamental_hz, sounding_s
+from tests.workers.autonyms import AUTONYMS
+from tests.workers.utterances import VOICED_TEXT, utterance
+from workers.audio import duration_ms, is_audible, join
+from workers.provider import load_provider
+
+if TYPE_CHECKING:
+    from shared.catalog import ProviderSpec
+    from workers.provider import AudioChunk, Provider
+
+LONG_TEXT = ("A farm of voices speaks all day, and at night it listens to what it has said. " * 40)[:3000]
+
+
+@pytest.fixture(scope="module", params=CATALOG.values(), ids=lambda spec: spec.name)
+def spec(request) -> ProviderSpec:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def provider(spec) -> Provider:
+    provider = load_provider(spec)
+    provider.load()
+    return provider
+
+
+@pytest.fixture(scope="module")
+def plain(provider) -> AudioChunk:
+    return join(provider.synthesize(utterance()))
+
+
+def test_loading_twice_is_harmless(provider, plain):
+    provider.load()
+    assert duration_ms(join(provider.synthesize(utterance()))) == duration_ms(plain)
+
+
+def test_chunks_are_finite_mono_float32_within_range_at_one_rate(provider):
+    chunks = list(provider.synthesize(utterance("One paragraph.\n\nAnother one.\n\nThe last.")))
+    assert {(chunk.samples.dtype, chunk.samples.ndim) for chunk in chunks} == {(np.dtype(np.float32), 1)}
+    assert len({chunk.sample_rate_hz for chunk in chunks}) == 1
+    samples = join(chunks).samples
+    assert np.isfinite(samples).all()
+    assert np.abs(samples).max() <= 1.0
+
+
+def test_speech_is_audible_and_as_long_as_speech_is(plain):
+    assert is_audible(plain)
+    characters_a_second = len(VOICED_TEXT) / sounding_s(plain)
+    assert 8 < characters_a_second < 30
+
+
+def test_it_speaks_every_language_of_its_catalogue_entry(provider, spec):
+    spoken = {
+        language: sounding_s(join(provider.synthesize(utterance(AUTONYMS[language], language=language))))
+        for language in spec.languages
+    }
+    assert {language: seconds for language, seconds in spoken.items() if not 0.1 < seconds < 5} == {}
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.5, 0.9, 1.5, 2.0, 3.0, 4.0])
+def test_length_follows_speed_and_the_fundamental_stays(provider, plain, speed):
+    changed = join(provider.synthesize(utterance(speed=speed)))
+    assert len(changed.samples) * speed == pytest.approx(len(plain.samples), rel=0.10)
+    assert sounding_s(changed) * speed == pytest.approx(sounding_s(plain), rel=0.10)
+    assert fundamental_hz(changed) == pytest.approx(fundamental_hz(plain), rel=0.03)
+
+
+@pytest.mark.parametrize("pitch", [-20.0, -12.0, -5.0, -0.5, 0.5, 5.0, 12.0, 20.0])
+def test_the_fundamental_follows_pitch_and_the_length_stays(provider, plain, pitch):
+    changed = join(provider.synthesize(utterance(pitch=pitch)))
+    ratio = exp2(pitch / 12)
+    heard = fundamental_hz(changed, transposed=ratio)
+    assert heard == pytest.approx(fundamental_hz(plain) * ratio, rel=0.03)
+    assert len(changed.samples) == pytest.approx(len(plain.samples), rel=0.10)
+    assert sounding_s(changed) == pytest.approx(sounding_s(plain), rel=0.10)
+
+
+@pytest.mark.parametrize("voice", ["no-such-voice", "", " ", "../../etc/passwd", "é" * 200])
+def test_an_unknown_voice_is_an_error_and_no_other_voice(provider, spec, voice):
+    with pytest.raises(VoiceNotFound):
+        join(provider.synthesize(utterance(voices={spec.name: voice})))
+
+
+def test_a_voice_of_another_provider_does_not_matter(provider, plain):
+    other = join(provider.synthesize(utterance(voices={"some_other_engine": "no-such-voice"})))
+    assert duration_ms(other) == duration_ms(plain)
+
+
+def test_a_rendering_that_is_given_up_leaves_it_usable(provider, plain):
+    chunks = provider.synthesize(utterance("The first paragraph.\n\nThe second.\n\nThe third."))
+    next(chunks)
+    chunks.close()
+    assert duration_ms(join(provider.synthesize(utterance()))) == duration_ms(plain)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hm... well -- (really?!) \"yes\"; 'no': [maybe]/{never} & 100% #1 @home ~ 3*4=12 ^_^ <b> $5, €6.",
+        "!?!?!?!? a ........",
+        "Straße, naïve, 東京, Москва, العربية, हिन्दी, ελληνικά and back again.",
+        "Well done 🎉👍🏽! From 👩‍👩‍👧‍👦 with ❤️ 🇩🇪.",
+        "e\u0301 a\u0300\u0301\u0302\u0303 \u200d\u200b\ufe0f\u202eright to left\u202c ﬁ ½ Ⅷ",
+        "A paragraph.\n\n...\n\n \n\nAnother.",
+        "word" * 300,
+        "7" * 200,
+        "x",
+    ],
+    ids=lambda text: text[:12].encode("unicode_escape").decode(),
+)
+def test_odd_texts_are_spoken(provider, text):
+    assert is_audible(join(provider.synthesize(utterance(text))))
+
+
+def test_a_long_text_is_spoken_to_its_end(provider, plain):
+    seconds_a_character = sounding_s(plain) / len(VOICED_TEXT)
+    spoken = join(provider.synthesize(utterance(LONG_TEXT)))
+    assert sounding_s(spoken) == pytest.approx(len(LONG_TEXT) * seconds_a_character, rel=0.3)
+
+
+def test_different_texts_sound_different(provider, plain):
+    other = join(provider.synthesize(utterance("Something else is said here.")))
+    assert duration_ms(other) != duration_ms(plain)
+
+
+def test_a_provider_that_is_not_installed_says_how_to_install_it(spec):
+    absent = replace(spec, requires=("no_such_module",))
+    with pytest.raises(ModelLoadFailed, match=rf"install 'voicefarm\[{spec.extra}\]'"):
+        load_provider(absent)
+
+
+def test_a_provider_whose_file_is_broken_cannot_be_loaded(spec):
+    for module in ("workers.providers.no_such_file:Provider", f"{spec.module}NoSuchClass"):
+        with pytest.raises(ModelLoadFailed, match=spec.title):
+            load_provider(replace(spec, module=module))

@@ -1,0 +1,215 @@
+"""What a worker process does with a doorbell when the engine fails, is cancelled or was overtaken."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from shared.cache import AudioCache
+from shared.catalog import ProviderSpec
+from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
+from shared.ledger import Status
+from shared.presence import Presence, Worker
+from tests.shared.ledger.machine import CHAIN, KEYS, Bell, make_ledger, result, submit
+from workers.provider import AudioChunk
+from workers.renderer import Renderer
+
+TONE = np.sin(np.linspace(0, 600, 4410)).astype(np.float32) / 2
+began, go_on = threading.Event(), threading.Event()
+
+
+class Sounding:
+    """Speaks a tone for everything."""
+
+    def load(self):
+        pass
+
+    def synthesize(self, utterance):  # noqa: ARG002
+        yield AudioChunk(TONE, 22050)
+
+
+class Unloadable(Sounding):
+    """Has no model."""
+
+    def load(self):
+        raise ModelLoadFailed("/secret/model.pth is broken: install it again")
+
+
+class Voiceless(Sounding):
+    """Does not know the voice, after a first sound."""
+
+    def synthesize(self, utterance):
+        yield from super().synthesize(utterance)
+        raise VoiceNotFound("there is no voice 'x'")
+
+
+class Failing(Sounding):
+    """Says that it failed."""
+
+    def synthesize(self, utterance):  # noqa: ARG002
+        raise EngineFailed("out of breath")
+
+
+class Buggy(Sounding):
+    """Fails in a way nobody thought of."""
+
+    def synthesize(self, utterance):  # noqa: ARG002
+        raise ZeroDivisionError
+
+
+class Silent(Sounding):
+    """Gives silence for speech."""
+
+    def synthesize(self, utterance):  # noqa: ARG002
+        yield AudioChunk(np.zeros(4410, np.float32), 22050)
+
+
+class NotANumber(Sounding):
+    """Gives samples that are none."""
+
+    def synthesize(self, utterance):  # noqa: ARG002
+        yield AudioChunk(np.full(4410, np.nan, np.float32), 22050)
+
+
+class Nothing(Sounding):
+    """Gives no sound at all."""
+
+    def synthesize(self, utterance):  # noqa: ARG002
+        yield from ()
+
+
+class Slow(Sounding):
+    """Waits between two sounds until the test lets it go on."""
+
+    def synthesize(self, utterance):
+        yield from super().synthesize(utterance)
+        began.set()
+        assert go_on.wait(20)
+        yield from super().synthesize(utterance)
+
+
+@pytest.fixture
+def redis(redis_server):
+    return redis_server.client(1)
+
+
+@pytest.fixture
+def ledger(redis):
+    return make_ledger(redis)
+
+
+@pytest.fixture
+def bell():
+    return Bell()
+
+
+@pytest.fixture
+def cache(redis_server):
+    return AudioCache(redis_server.client(2), ttl_s=100, degraded_ttl_s=10, max_size_bytes=1_000_000)
+
+
+@pytest.fixture
+def renderer(redis, ledger, cache, bell):
+    def make(provider, name=CHAIN[0]):
+        presence = Presence(redis)
+        for pool in CHAIN:
+            presence.beat(Worker(name=pool, provider=pool, slots=1, device="cpu", pid=1))
+        spec = ProviderSpec(
+            name=name, title=name, module=f"{__name__}:{provider.__name__}", requires=(), extra="none",
+            languages=frozenset({"en"}), clones=False,
+        )  # fmt: skip
+        return Renderer(spec, worker="test", ledger=ledger, cache=cache, presence=presence, doorbell=bell)
+
+    return make
+
+
+def test_speech_is_stored_cached_and_told(ledger, cache, renderer):
+    job_id, submitted = submit(ledger, KEYS[0])
+    renderer(Sounding).render(submitted.rendering_id)
+    job = ledger.job(job_id)
+    assert (job.status, job.provider, job.attempts) == (Status.SUCCEEDED, CHAIN[0], ())
+    about, data = ledger.result(submitted.rendering_id)
+    assert (about.duration_ms, about.degraded, about.size_bytes) == (200, False, len(data))
+    assert cache.look(KEYS[0]).data == data
+
+
+@pytest.mark.parametrize(
+    ("provider", "code", "told"),
+    [
+        (Unloadable, "model_load_failed", "worker's log"),
+        (Voiceless, "voice_not_found", "no voice 'x'"),
+        (Failing, "engine_failed", "out of breath"),
+        (Silent, "engine_failed", "silence"),
+        (NotANumber, "engine_failed", "no numbers"),
+        (Nothing, "engine_failed", "no sound"),
+    ],
+)
+def test_a_failing_provider_leads_to_the_next_one(ledger, cache, renderer, bell, provider, code, told):
+    job_id, submitted = submit(ledger, KEYS[0])
+    renderer(provider).render(submitted.rendering_id)
+    [attempt] = ledger.job(job_id).attempts
+    assert (attempt.provider, attempt.code) == (CHAIN[0], code)
+    assert told in attempt.detail
+    assert "/secret" not in attempt.detail, "no path leaves the worker"
+    assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
+    assert cache.look(KEYS[0]) is None, "what failed is not cached"
+
+    renderer(Sounding, CHAIN[1]).render(submitted.rendering_id)
+    job = ledger.job(job_id)
+    assert (job.status, job.provider, job.result.degraded) == (Status.SUCCEEDED, CHAIN[1], True)
+
+
+def test_an_unexpected_error_is_recorded_and_raised(ledger, renderer, bell):
+    job_id, submitted = submit(ledger, KEYS[0])
+    with pytest.raises(ZeroDivisionError):
+        renderer(Buggy).render(submitted.rendering_id)
+    assert ledger.job(job_id).attempts[0].code == "engine_failed"
+    assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
+
+
+def test_when_all_have_failed_the_job_fails_with_every_attempt(ledger, renderer):
+    job_id, submitted = submit(ledger, KEYS[0])
+    for name in CHAIN:
+        renderer(Failing, name).render(submitted.rendering_id)
+    job = ledger.job(job_id)
+    assert (job.status, job.error.code) == (Status.FAILED, "synthesis_failed")
+    assert [attempt.provider for attempt in job.attempts] == list(CHAIN)
+
+
+def test_a_doorbell_for_nothing_is_not_answered(ledger, renderer):
+    job_id, submitted = submit(ledger, KEYS[0])
+    renderer(Sounding).render(submitted.rendering_id)
+    renderer(Failing).render(submitted.rendering_id)
+    renderer(Failing).render("never:heard-of")
+    assert ledger.job(job_id).status is Status.SUCCEEDED
+
+
+def test_audio_of_an_attempt_that_died_before_its_end_is_not_made_again(ledger, renderer):
+    job_id, submitted = submit(ledger, KEYS[0])
+    ledger.store_result(submitted.rendering_id, result(KEYS[0]), b"spoken before")
+    renderer(Failing).render(submitted.rendering_id)
+    assert ledger.job(job_id).status is Status.SUCCEEDED
+    assert ledger.result(submitted.rendering_id)[1] == b"spoken before"
+
+
+def test_a_cancelled_rendering_stops_and_leaves_no_audio(redis, cache, renderer):
+    ledger = make_ledger(redis)
+    ledger.lease_ms = 300
+    slow = renderer(Slow)
+    slow._ledger = ledger
+    job_id, submitted = submit(ledger, KEYS[0])
+    began.clear()
+    go_on.clear()
+    work = threading.Thread(target=slow.render, args=(submitted.rendering_id,))
+    work.start()
+    assert began.wait(20)
+    assert ledger.leave(job_id) == "left"
+    [lease] = [thread for thread in threading.enumerate() if thread.name == "lease"]
+    lease.join(20)  # it ends when it has learnt that nobody wants the audio
+    go_on.set()
+    work.join()
+    assert ledger.job(job_id).status is Status.CANCELLED
+    assert redis.hget(f"voice:rendering:{submitted.rendering_id}", "state") == b"cancelled"
+    assert cache.look(KEYS[0]) is None

@@ -1,0 +1,106 @@
+"""The Celery app of every pool: what a worker sets up before its first task and while it lives."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from celery import Celery, signals
+from celery.exceptions import SecurityWarning
+from kombu.transport.redis import Channel
+
+from shared.cache import AudioCache
+from shared.catalog import CATALOG
+from shared.connections import worker_client
+from shared.doorbell import Doorbell
+from shared.errors import VoicefarmError
+from shared.ledger import Ledger, Sweep
+from shared.log import configure_logging
+from shared.presence import HEARTBEAT_S, Presence, Worker
+from shared.settings import Settings
+from workers.renderer import Renderer
+
+if TYPE_CHECKING:
+    from shared.catalog import ProviderSpec
+
+# It warns of pickled messages from strangers; ours are JSON.
+warnings.filterwarnings("ignore", category=SecurityWarning)
+
+# Nor does a closing channel put back what was delivered: after a lost connection kombu fails at it
+# (AttributeError in Channel._connparams, kombu 5.7.0), and the worker ends.
+Channel.do_restore = False
+
+app = Celery("voicefarm", include=["workers.tasks"])
+app.config_from_object("celeryconfig")
+
+log = structlog.get_logger()
+_stopping = threading.Event()
+
+
+def pool_spec() -> ProviderSpec:
+    """Give the provider of this pool: that of the one queue it consumes."""
+    queues = list(app.amqp.queues.consume_from)
+    if len(queues) != 1:
+        raise SystemExit(
+            f"A pool serves one provider: start it with --queues and one of {', '.join(CATALOG)}."
+        )
+    return CATALOG[queues[0]]
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def _set_up_logging(**_: Any) -> None:
+    settings = Settings.load()
+    configure_logging(settings.log_level, settings.log_format)
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def _begin_child(**_: Any) -> None:
+    """Load the engine and connect, in the process that will speak."""
+    settings = Settings.load()
+    state = worker_client(settings.state_url)
+    spec = pool_spec()
+    app.renderer = Renderer(
+        spec,
+        worker=f"{spec.name}:{os.getpid()}",
+        ledger=Ledger.from_settings(settings, state),
+        # Speech goes on without a cache, so nobody waits for one.
+        cache=AudioCache.from_settings(settings, worker_client(settings.audio_url, retries=1)),
+        presence=Presence(state),
+        doorbell=Doorbell(app),
+    )
+    app.renderer.warm_up()
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def _begin_parent(sender: Any, **_: Any) -> None:
+    """Beat and sweep from the parent, whose children may be busy for long."""
+    settings = Settings.load()
+    state = worker_client(settings.state_url)
+    presence = Presence(state)
+    worker = Worker(
+        name=sender.hostname,
+        provider=pool_spec().name,
+        slots=sender.pool.num_processes,
+        device="cpu",
+        pid=os.getpid(),
+    )
+    threading.Thread(target=_beat, args=(presence, worker), name="heartbeat", daemon=True).start()
+    Sweep(Ledger.from_settings(settings, state), presence, Doorbell(app)).start()
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _end(**_: Any) -> None:
+    _stopping.set()
+
+
+def _beat(presence: Presence, worker: Worker) -> None:
+    while not _stopping.is_set():
+        try:
+            presence.beat(worker)
+        except VoicefarmError as error:
+            log.warning("heartbeat_failed", code=error.code)
+        _stopping.wait(HEARTBEAT_S)
+    presence.leave(worker)

@@ -1,0 +1,86 @@
+"""Sound as arrays: joining, stretching, judging, encoding."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+from python_stretch import Signalsmith
+
+from shared.errors import EngineFailed
+from shared.models import AudioFormat
+from workers.provider import AudioChunk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+# Speech peaks 40 dB and more above this; what stays below it is an engine's idle noise.
+SILENCE_DBFS = -60.0
+
+_WAV = ("WAV", "PCM_16")
+
+
+def join(chunks: Iterable[AudioChunk]) -> AudioChunk:
+    """Give the chunks as one, in their order.
+
+    Raises:
+        EngineFailed: there are none, or they differ in sample rate.
+    """
+    pieces = list(chunks)
+    rates = {piece.sample_rate_hz for piece in pieces}
+    if not pieces:
+        raise EngineFailed("the engine gave no sound")
+    if len(rates) > 1:
+        raise EngineFailed(f"the engine changed its sample rate on the way: {sorted(rates)} Hz")
+    return AudioChunk(np.concatenate([piece.samples for piece in pieces]), rates.pop())
+
+
+def stretch(chunk: AudioChunk, *, speed: float, pitch_semitones: float) -> AudioChunk:
+    """Change speed and pitch, each without the other.
+
+    The result has the chunk's samples divided by `speed`, and is the chunk itself at speed 1 and pitch 0,
+    where Signalsmith Stretch would still colour it.
+    """
+    if (speed, pitch_semitones) == (1.0, 0.0):
+        return chunk
+    engine = Signalsmith.Stretch(1)  # a fixed seed: equal sound in, equal sound out
+    engine.preset(1, chunk.sample_rate_hz)
+    engine.setTimeFactor(speed)
+    engine.setTransposeSemitones(pitch_semitones)
+    stretched = np.asarray(engine.process(chunk.samples[np.newaxis]), np.float32)[0]
+    return AudioChunk(stretched / max(1.0, _peak(stretched)), chunk.sample_rate_hz)
+
+
+def is_audible(chunk: AudioChunk) -> bool:
+    """Tell whether something in it can be heard."""
+    return _peak(chunk.samples) > 10 ** (SILENCE_DBFS / 20)
+
+
+def duration_ms(chunk: AudioChunk) -> int:
+    """Give how long it sounds."""
+    return round(1000 * len(chunk.samples) / chunk.sample_rate_hz)
+
+
+def encode(chunk: AudioChunk, audio_format: AudioFormat) -> bytes:
+    """Give the chunk as a file of that format at its own sample rate, with true sizes in the header.
+
+    Raises:
+        EngineFailed: it holds something that is no number, or nothing that can be heard.
+    """
+    if not np.isfinite(chunk.samples).all():
+        raise EngineFailed("the engine gave samples that are no numbers")
+    if not is_audible(chunk):
+        raise EngineFailed("the engine gave only silence")
+    container, subtype = {AudioFormat.WAV: _WAV}[audio_format]
+    file = BytesIO()
+    samples = np.clip(chunk.samples, -1.0, 1.0)
+    soundfile.write(file, samples, chunk.sample_rate_hz, format=container, subtype=subtype)
+    return file.getvalue()
+
+
+def _peak(samples: NDArray[np.float32]) -> float:
+    return float(np.abs(samples).max(initial=0.0))

@@ -1,0 +1,61 @@
+"""The right to one attempt, kept while the work goes on."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from shared.errors import VoicefarmError
+
+if TYPE_CHECKING:
+    from shared.ledger import Claim, Ledger
+
+log = structlog.get_logger()
+
+
+class LeaseLost(Exception):
+    """The attempt is over: nobody wants the audio any more (`abandoned`), or another worker has it."""
+
+    def __init__(self, *, abandoned: bool) -> None:
+        self.abandoned = abandoned
+        super().__init__("abandoned" if abandoned else "fenced")
+
+
+class Lease:
+    """Renews a claim every third of its time, from a thread of its own."""
+
+    def __init__(self, ledger: Ledger, claim: Claim) -> None:
+        self._ledger = ledger
+        self._claim = claim
+        self._stopping = threading.Event()
+        self._lost: str | None = None
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+
+    def check(self) -> None:
+        """Return while the work may go on.
+
+        Raises:
+            LeaseLost: it may not.
+        """
+        if self._lost:
+            raise LeaseLost(abandoned=self._lost == "abandoned")
+
+    def _renew(self) -> None:
+        while not self._stopping.wait(self._ledger.lease_ms / 3000):
+            try:
+                answer = self._ledger.renew(self._claim)
+            except VoicefarmError as error:
+                log.warning("renewal_failed", code=error.code)
+                continue
+            if answer != "kept":
+                self._lost = answer
+                return

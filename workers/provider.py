@@ -1,0 +1,66 @@
+"""What a provider is: an engine that turns one utterance into sound, and knows nothing of the farm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from shared.errors import ModelLoadFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shared.catalog import ProviderSpec
+    from shared.models import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """A piece of mono sound as an engine gives it.
+
+    `samples` is float32, shape (n_samples,), range [-1, 1], at `sample_rate_hz`.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+
+
+class Provider(Protocol):
+    """One speech engine. Made once a worker process, used from one thread at a time."""
+
+    def load(self) -> None:
+        """Load libraries and models; heavy imports belong here.
+
+        Raises:
+            ModelLoadFailed: a library or model is missing or broken; the message names the remedy.
+        """
+
+    def synthesize(self, utterance: Utterance) -> Iterator[AudioChunk]:
+        """Speak the whole utterance at its speed and pitch, in order, a chunk at a time.
+
+        Every chunk has the same sample rate; together they hold at least one sample. The caller may stop
+        iterating at any time (a cancelled job), after which the provider must be usable again.
+
+        Raises:
+            VoiceNotFound: the utterance names a voice that the engine does not have.
+            EngineFailed: the engine reported an error, or gave nothing that can be heard.
+        """
+
+
+def load_provider(spec: ProviderSpec) -> Provider:
+    """Make the provider of a catalogue entry, which imports its file; `load` is still to be called.
+
+    Raises:
+        ModelLoadFailed: its libraries are not installed, or its file cannot be imported.
+    """
+    if not spec.is_installed():
+        raise ModelLoadFailed(f"{spec.title} is not installed: {spec.install_hint()}")
+    module, _, name = spec.module.partition(":")
+    try:
+        return cast("Provider", getattr(import_module(module), name)())
+    except (ImportError, AttributeError) as error:
+        raise ModelLoadFailed(f"{spec.title} cannot be imported from {spec.module}: {error}") from error

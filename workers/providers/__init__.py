@@ -1,0 +1,1 @@
+"""One engine a file; which of them exist is written in `shared.catalog`."""

@@ -1,0 +1,155 @@
+"""One worker process: claims a rendering, lets its provider speak, puts the audio where the front looks."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+import redis
+import structlog
+
+from shared.errors import ModelLoadFailed, ProviderError
+from shared.ledger import Attempt, Result
+from shared.ledger.sweep import next_provider
+from shared.models import Audio
+from workers.audio import duration_ms, encode, join
+from workers.lease import Lease, LeaseLost
+from workers.provider import load_provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shared.cache import AudioCache
+    from shared.catalog import ProviderSpec
+    from shared.doorbell import Doorbell
+    from shared.ledger import Claim, Ledger
+    from shared.presence import Presence
+    from workers.provider import AudioChunk, Provider
+
+_NOT_LOADED = "The engine could not be loaded; the worker's log says why."
+_UNEXPECTED = "The engine failed unexpectedly; the worker's log says how."
+
+log = structlog.get_logger()
+
+
+class Renderer:
+    """What one process of a provider's pool does with a doorbell."""
+
+    def __init__(
+        self,
+        spec: ProviderSpec,
+        *,
+        worker: str,
+        ledger: Ledger,
+        cache: AudioCache,
+        presence: Presence,
+        doorbell: Doorbell,
+    ) -> None:
+        self.name = spec.name
+        self._spec = spec
+        self._provider: Provider | None = None
+        self._worker = worker
+        self._ledger = ledger
+        self._cache = cache
+        self._presence = presence
+        self._doorbell = doorbell
+
+    def warm_up(self) -> None:
+        """Load the engine before the first task; a failure is logged, and told to every task that comes."""
+        try:
+            self._engine()
+        except ProviderError as error:
+            log.warning("load_failed", provider=self.name, code=error.code, detail=error.detail)
+
+    def _engine(self) -> Provider:
+        if self._provider is None:
+            provider = load_provider(self._spec)
+            provider.load()
+            self._provider = provider
+        return self._provider
+
+    def render(self, rendering_id: str) -> None:
+        """Take one attempt at a rendering, if it is still to be had."""
+        claim = self._ledger.claim(rendering_id, self.name, self._worker)
+        if claim is None:
+            return
+        begun = time.monotonic()
+        try:
+            with Lease(self._ledger, claim) as lease:
+                result = self._result(claim, lease)
+        except LeaseLost as lost:
+            self._stop(claim, lost)
+        except ModelLoadFailed as error:
+            log.warning("attempt_failed", code=error.code, detail=error.detail)
+            self._pass_on(claim, error.code, _NOT_LOADED, begun)  # its own words name this machine's paths
+        except ProviderError as error:
+            log.warning("attempt_failed", code=error.code, detail=error.detail)
+            self._pass_on(claim, error.code, error.detail, begun)
+        except Exception:
+            # The one place that catches everything: the next provider is to speak, and the trace is logged.
+            self._pass_on(claim, "engine_failed", _UNEXPECTED, begun)
+            raise
+        else:
+            if self._ledger.succeed(claim, result):
+                service_ms = (time.monotonic() - begun) * 1000
+                self._presence.note_service(self.name, service_ms)
+                log.info("rendered", duration_ms=round(service_ms, 1), audio_ms=result.duration_ms)
+
+    def _result(self, claim: Claim, lease: Lease) -> Result:
+        """Give the audio that an earlier attempt stored before it died, or make it."""
+        stored = self._ledger.result(claim.rendering_id)
+        if stored is not None:
+            return stored[0]
+        audio = self._speak(claim, lease)
+        lease.check()
+        result = Result(
+            key=claim.cache_key,
+            provider=audio.provider,
+            format=audio.format,
+            size_bytes=len(audio.data),
+            duration_ms=audio.duration_ms,
+            sample_rate=audio.sample_rate_hz,
+            degraded=audio.degraded,
+            sha256=hashlib.sha256(audio.data).hexdigest(),
+            cached=self._store(claim, audio),
+        )
+        return self._ledger.store_result(claim.rendering_id, result, audio.data)
+
+    def _speak(self, claim: Claim, lease: Lease) -> Audio:
+        def chunks() -> Iterator[AudioChunk]:
+            for chunk in self._engine().synthesize(claim.utterance):
+                lease.check()
+                yield chunk
+
+        sound = join(chunks())
+        return Audio(
+            data=encode(sound, claim.utterance.format),
+            format=claim.utterance.format,
+            provider=self.name,
+            duration_ms=duration_ms(sound),
+            sample_rate_hz=sound.sample_rate_hz,
+            degraded=claim.chain.index(self.name) > 0,
+        )
+
+    def _store(self, claim: Claim, audio: Audio) -> bool:
+        """Cache the audio; without a cache the job alone keeps it."""
+        try:
+            return self._cache.store(claim.cache_key, claim.utterance, audio)
+        except redis.RedisError as error:
+            log.warning("cache_failed", error=type(error).__name__)
+            return False
+
+    def _stop(self, claim: Claim, lost: LeaseLost) -> None:
+        log.info("attempt_stopped", why=str(lost))
+        if lost.abandoned and self._ledger.abandon(claim) == "queued":
+            self._doorbell.ring(self.name, claim.rendering_id)
+
+    def _pass_on(self, claim: Claim, code: str, detail: str, begun: float) -> None:
+        attempt = Attempt(self.name, code, detail, round((time.monotonic() - begun) * 1000))
+        target = next_provider(claim.chain, [*claim.attempts, attempt], self._presence.live())
+        if target is None:
+            why = "Every provider that could speak this failed."
+            self._ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", why, attempt)
+        elif self._ledger.pass_on(claim.rendering_id, claim.attempt, target, attempt) == "queued":
+            self._doorbell.ring(target, claim.rendering_id)
