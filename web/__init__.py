@@ -1,0 +1,50 @@
+"""The front: answers from the cache at once or turns a request into a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from flask import Flask, g
+
+from shared.farm import Farm
+from shared.log import configure_logging
+from shared.settings import Settings
+from web import cache, dashboard, health, jobs, openapi, personalities, speech
+from web.errors import register_errors
+from web.requests import MAX_JSON_BYTES, request_id
+
+if TYPE_CHECKING:
+    from flask import Response
+
+
+def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Flask:
+    """Make the WSGI app; without a farm it wires one up from the settings and starts its sweep."""
+    if farm is None:
+        settings = settings or Settings.load()
+        configure_logging(settings.log_level, settings.log_format)
+        farm = Farm.from_settings(settings)
+        farm.sweep().start()
+    app = Flask(__name__)
+    # One more, because a chunked body is cut there without an error.
+    app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES + 1
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["voicefarm"] = farm
+    register_errors(app)
+    for part in (speech, jobs, personalities, cache, health, openapi, dashboard):
+        app.register_blueprint(part.blueprint)
+    app.before_request(_begin)
+    app.after_request(_label)
+    return app
+
+
+def _begin() -> None:
+    g.request_id = request_id()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _label(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

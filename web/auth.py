@@ -1,0 +1,72 @@
+"""Who asks: an API key in the header, or the dashboard's session cookie."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec
+from urllib.parse import urlsplit
+
+from flask import g, request
+
+from shared import sessions
+from shared.errors import Forbidden, Unauthorized
+from shared.keys import ADMIN_ID, ApiKey, Scope
+from web.context import farm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask.typing import ResponseReturnValue
+
+P = ParamSpec("P")
+
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+# The dashboard belongs to whoever started the farm.
+_DASHBOARD = ApiKey(ADMIN_ID, "dashboard", Scope.ADMIN)
+
+
+def requires(scope: Scope) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
+    """Guard a view: sets `g.caller` and `g.epoch`.
+
+    Raises:
+        Unauthorized: no valid key or session.
+        Forbidden: its scope is too small, or another site's page sent the dashboard's cookie.
+    """
+
+    def guard(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+            g.epoch = farm().directory.read_epoch()
+            g.caller = _caller(g.epoch)
+            if not g.caller.scope.allows(scope):
+                raise Forbidden(f"This needs a key of scope {scope}; yours is {g.caller.scope}.")
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return guard
+
+
+def _caller(epoch: bytes) -> ApiKey:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if scheme:
+        if scheme.lower() != "bearer":
+            raise Unauthorized
+        return farm().directory.authenticate(epoch, secret.strip())
+    token = request.cookies.get(cookie_name())
+    if token is None or not sessions.is_open(farm().state, token):
+        raise Unauthorized
+    if request.method not in _SAFE_METHODS and not _is_same_origin():
+        raise Forbidden("Another site's page sent this request.")
+    return _DASHBOARD
+
+
+def cookie_name() -> str:
+    """Name the session cookie by the port: browsers share cookies between the ports of one host."""
+    return f"voicefarm_{urlsplit(request.host_url).port or request.scheme}"
+
+
+def _is_same_origin() -> bool:
+    """Tell whether the page that sent this is ours; browsers name the origin of every unsafe request."""
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.host

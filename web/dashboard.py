@@ -1,0 +1,65 @@
+"""The page at `/`, and the exchange of its one-time code for a session cookie."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request
+
+from shared import sessions
+from shared.errors import StateUnavailable
+from shared.models import Quality, SpeechRequest
+from web.auth import cookie_name
+from web.context import farm
+
+blueprint = Blueprint("dashboard", __name__)
+
+# Everything the page is made of lies beside it; the sound it plays is a blob of its own.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "media-src 'self' blob:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+
+@blueprint.get("/")
+def index() -> Response:
+    """Answer with the page; with `?code=` exchange the code first.
+
+    The page holds no data, so anybody may have it; without a session it finds out from the API and says so.
+    """
+    code = request.args.get("code")
+    if code is not None and request.method == "GET":  # a HEAD, as link checkers send it, must not use it up
+        with suppress(StateUnavailable):  # then the page says so, and loading it again tries the code again
+            return _open_session(code)
+    page = render_template(
+        "index.html",
+        max_text_chars=farm().settings.max_text_chars,
+        qualities=list(Quality),
+        default_quality=SpeechRequest.model_fields["quality"].default,
+    )
+    return _protected(make_response(page))
+
+
+def _open_session(code: str) -> Response:
+    """Set the cookie, if the code is good, and take the code out of the address."""
+    token = sessions.exchange(farm().state, code)
+    if token is None:
+        # The page ignores the fragment when the browser has a session from before.
+        return _protected(make_response(redirect("/#code-used")))
+    response = make_response(redirect("/"))
+    response.set_cookie(
+        cookie_name(),
+        token,
+        max_age=sessions.SESSION_TTL_S,
+        httponly=True,
+        samesite="Strict",
+        secure=request.is_secure,
+    )
+    return _protected(response)
+
+
+def _protected(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-cache"
+    return response

@@ -1,0 +1,187 @@
+"""`/openapi.json`: the API described from its routes, models and docstrings; `/docs` shows it to people."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, current_app, jsonify, render_template
+from pydantic.json_schema import models_json_schema
+
+from shared.models import AudioFormat, SpeechRequest
+from web import schemas
+from web.context import farm
+from web.requests import MAX_LIMIT, MAX_WAIT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+    from werkzeug.routing import Rule
+
+blueprint = Blueprint("openapi", __name__)
+
+AUDIO = "audio"
+_REFERENCE = "#/components/schemas/{model}"
+_GUARDED = (401, 403, 503)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a route takes and answers; its words are its view's docstring."""
+
+    answers: dict[int, type[BaseModel] | str]
+    """Body by status: a model, or `AUDIO`."""
+    problems: tuple[int, ...] = ()
+    body: type[BaseModel] | None = None
+    parameters: tuple[dict[str, Any], ...] = ()
+    is_open: bool = False
+    """Whether it needs no key."""
+
+
+def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
+_PAGE = (
+    _query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "How many at most; default 50."),
+    _query("cursor", {"type": "string"}, "The `next_cursor` of the page before."),
+)
+_WAIT = (
+    _query(
+        "wait",
+        {"type": "integer", "minimum": 0},
+        f"Seconds to wait; above {MAX_WAIT_S} counts as {MAX_WAIT_S}.",
+    ),
+    {"name": "Prefer", "in": "header", "schema": {"type": "string"}, "description": "`wait=N` (RFC 7240)."},
+)
+
+OPERATIONS: dict[str, Operation] = {
+    "speech.synthesize": Operation(
+        {200: AUDIO, 202: schemas.Job}, (400, 404, 409, 413, 415, 422, 502), SpeechRequest, _WAIT
+    ),
+    "speech.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 412, 416)),
+    "jobs.show": Operation({200: schemas.Job}, (404,)),
+    "jobs.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 409, 412, 416)),
+    "personalities.index": Operation({200: schemas.Personalities}, (422,), parameters=_PAGE),
+    "personalities.show": Operation({200: schemas.Personality}, (404,)),
+    "cache.stats": Operation({200: schemas.CacheStats}),
+    "cache.clear": Operation({200: schemas.Cleared}),
+    "cache.drop": Operation({200: schemas.PersonalityCleared}, (404,)),
+    "health.healthz": Operation({200: schemas.Health}, is_open=True),
+    "health.readyz": Operation({200: schemas.Readiness, 503: schemas.Readiness}, is_open=True),
+}
+
+
+@blueprint.get("/openapi.json")
+def document() -> Response:
+    """Answer with the description of the API, for programs."""
+    return jsonify(describe())
+
+
+@blueprint.get("/docs")
+def docs() -> str:
+    """Answer with the description of the API, for people."""
+    return render_template("docs.html", document=describe())
+
+
+def describe() -> dict[str, Any]:
+    """Give the OpenAPI 3.1 document of the running app."""
+    answers: set[type[BaseModel]] = {schemas.Problem}
+    answers |= {m for op in OPERATIONS.values() for m in op.answers.values() if isinstance(m, type)}
+    _, definitions = models_json_schema(
+        [(SpeechRequest, "validation"), *((model, "serialization") for model in sorted(answers, key=str))],
+        ref_template=_REFERENCE,
+    )
+    components = definitions["$defs"]
+    components["SpeechRequest"]["properties"]["provider"] = {
+        "anyOf": [{"enum": sorted(farm().router.names)}, {"type": "null"}]
+    }
+    components["SpeechRequest"]["properties"]["text"]["maxLength"] = farm().settings.max_text_chars
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "voicefarm",
+            "version": version("voicefarm"),
+            "description": "Text in, speech out.",
+        },
+        "security": [{"key": []}, {"session": []}],
+        "paths": dict(_paths()),
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "voicefarm_PORT"},
+            },
+        },
+    }
+
+
+def _paths() -> Iterator[tuple[str, dict[str, Any]]]:
+    for rule in current_app.url_map.iter_rules():
+        operation = OPERATIONS.get(rule.endpoint)
+        if operation:
+            path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
+            [method] = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+            yield path, {method.lower(): _describe(rule, operation)}
+
+
+def _describe(rule: Rule, operation: Operation) -> dict[str, Any]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in sorted(rule.arguments)
+    ]
+    description: dict[str, Any] = {
+        "operationId": rule.endpoint,
+        "summary": (current_app.view_functions[rule.endpoint].__doc__ or "").partition("\n")[0],
+        "parameters": [*in_path, *operation.parameters],
+        "responses": dict(_responses(operation)),
+    }
+    if operation.body:
+        description["requestBody"] = {
+            "required": True,
+            "content": _content("application/json", operation.body),
+        }
+    if operation.is_open:
+        description["security"] = []
+    return description
+
+
+def _responses(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
+    for status, body in operation.answers.items():
+        content: dict[str, Any] = {}
+        if body == AUDIO:
+            content = {audio_format.content_type: {} for audio_format in AudioFormat}
+        elif isinstance(body, type):
+            content = _content("application/json", body)
+        yield str(status), {"description": _PHRASES[status], "content": content}
+    problems = operation.problems if operation.is_open else (*_GUARDED, *operation.problems)
+    for status in sorted(problems):
+        content = _content("application/problem+json", schemas.Problem)
+        yield str(status), {"description": _PHRASES[status], "content": content}
+
+
+def _content(media_type: str, model: type[BaseModel]) -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
+
+
+_PHRASES = {
+    200: "Done",
+    202: "Accepted: a job will have it",
+    206: "A piece of it",
+    304: "You have it already",
+    400: "The body is not valid",
+    401: "No valid key",
+    403: "The key's scope does not allow it",
+    404: "There is none",
+    409: "Its state does not allow it",
+    412: "It is not what If-Match names",
+    413: "The body is too large",
+    415: "The body is not declared as JSON",
+    416: "There is no such piece",
+    422: "A field cannot be used",
+    502: "Every provider failed",
+    503: "Not now; see Retry-After",
+}

@@ -1,0 +1,110 @@
+"""Reading requests: JSON bodies, `Prefer: wait`, request IDs, pages of lists."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import uuid
+from typing import TYPE_CHECKING, TypeVar
+
+from flask import request
+
+from shared.errors import BodyTooLarge, FieldError, InvalidRequest, MalformedJson, UnsupportedMediaType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
+
+MAX_JSON_BYTES = 1024 * 1024
+MAX_WAIT_S = 120
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_DIGITS = re.compile(r"[0-9]+")
+# A JSON number with more digits is beyond every bound, and would be beyond Python's own.
+_MAX_DIGITS = 400
+
+
+def json_body() -> object:
+    """Decode the body.
+
+    NaN and infinities pass here, as Python's decoder has it; the models refuse them by field.
+
+    Raises:
+        UnsupportedMediaType: it is not declared as JSON.
+        MalformedJson: it is none.
+        BodyTooLarge: it is larger than `MAX_JSON_BYTES`.
+    """
+    if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
+        raise UnsupportedMediaType
+    body = request.get_data()
+    if len(body) > MAX_JSON_BYTES:
+        raise BodyTooLarge
+    try:
+        return json.loads(
+            body, parse_int=lambda digits: int(digits) if len(digits) <= _MAX_DIGITS else math.inf
+        )
+    except (ValueError, RecursionError) as error:
+        raise MalformedJson(f"The body is not valid JSON: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    return (
+        "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it is nested too deep or too large"
+    )
+
+
+def preferred_wait_s() -> int | None:
+    """Give the seconds of `Prefer: wait=N` (RFC 7240), at most `MAX_WAIT_S`; None without a valid one."""
+    for preference in request.headers.get("Prefer", "").split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "wait":
+            return _bounded(value.strip().strip('"'), MAX_WAIT_S)
+    return None
+
+
+def queried_wait_s() -> int | None:
+    """Give the seconds of `?wait=N`, at most `MAX_WAIT_S`; None without it.
+
+    Raises:
+        InvalidRequest: it is not a whole number of seconds.
+    """
+    value = request.args.get("wait")
+    if value is None:
+        return None
+    seconds = _bounded(value, MAX_WAIT_S)
+    if seconds is None:
+        raise InvalidRequest([FieldError("wait", "must be a whole number of seconds, 0 or more")])
+    return seconds
+
+
+def _bounded(digits: str, most: int) -> int | None:
+    """Give a whole number, at most `most`, however many digits it has; None when it is none."""
+    if not _DIGITS.fullmatch(digits):
+        return None
+    return most if len(digits.lstrip("0")) > len(str(most)) else min(int(digits), most)
+
+
+def request_id() -> str:
+    """Give the caller's request ID when it is sane, else a new one."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+
+def page_of(items: Sequence[T], name_of: Callable[[T], str]) -> tuple[Sequence[T], str | None]:
+    """Give the page of a list, sorted by name, that `limit` and `cursor` ask for, and the next one's cursor.
+
+    Raises:
+        InvalidRequest: `limit` is not a number from 1 to 200.
+    """
+    limit = _bounded(request.args.get("limit", str(DEFAULT_LIMIT)), MAX_LIMIT + 1)
+    if limit is None or not 1 <= limit <= MAX_LIMIT:
+        raise InvalidRequest([FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}")])
+    after = request.args.get("cursor", "")
+    rest = [item for item in items if name_of(item) > after]
+    found = rest[:limit]
+    return found, name_of(found[-1]) if len(rest) > len(found) else None

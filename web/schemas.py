@@ -1,0 +1,181 @@
+"""The JSON that goes out, as the API shows it; the OpenAPI document is made of these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.ledger import Status
+from shared.models import AudioFormat, Fallback, Quality
+from shared.personalities import VoiceConfig
+
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+CacheStatus = Literal["HIT", "MISS", "COALESCED"]
+
+
+class Body(BaseModel):
+    """What every answer's body has in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FieldProblem(Body):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class FailedAttempt(Body):
+    """One provider's try that gave no audio."""
+
+    provider: str
+    code: str
+    detail: str
+
+
+class Problem(Body):
+    """An error, after RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    errors: list[FieldProblem] | None = None
+    attempts: list[FailedAttempt] | None = None
+
+
+class Attempt(FailedAttempt):
+    """One provider's try that gave no audio, and how long it took."""
+
+    duration_ms: int
+
+
+class Asked(Body):
+    """What the caller asked for, with what was left out filled in."""
+
+    text: str
+    personality_id: str
+    language: str
+    speed: float
+    pitch: float
+    quality: Quality
+    format: AudioFormat
+    provider: str | None
+    fallback: Fallback
+
+
+class Queue(Body):
+    """Where a job waits."""
+
+    name: str
+    position: int
+    eta_seconds: float
+
+
+class JobAudio(Body):
+    """The audio of a job that has succeeded."""
+
+    url: str
+    format: AudioFormat
+    bytes: int
+    duration_ms: int
+    sample_rate: int
+
+
+class JobError(Body):
+    """Why a job failed."""
+
+    code: str
+    detail: str
+
+
+class Job(Body):
+    """What one caller asked for, as it stands now."""
+
+    id: str
+    status: Status
+    created_at: Timestamp
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
+    request: Asked
+    cache_status: CacheStatus
+    provider: str | None
+    attempts: list[Attempt]
+    queue: Queue | None
+    degraded: bool
+    audio: JobAudio | None
+    error: JobError | None
+
+
+class Personality(Body):
+    """Somebody who can speak."""
+
+    id: str
+    name: str
+    personality_name: str
+    is_active: bool
+    is_default: bool
+    language: str
+    voice_config: VoiceConfig
+    voice_revision: int
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class Personalities(Body):
+    """A page of personalities."""
+
+    items: list[Personality]
+    next_cursor: str | None
+
+
+class CacheCounters(Body):
+    """What the cache did and holds."""
+
+    enabled: bool
+    hits: int
+    misses: int
+    coalesced: int
+    sets: int
+    hit_rate: float
+    total_requests: int
+    entries: int
+    bytes: int
+
+
+class CacheStats(Body):
+    """The cache's counters."""
+
+    success: bool = True
+    cache: CacheCounters
+
+
+class Cleared(Body):
+    """How much was deleted from the cache."""
+
+    success: bool = True
+    deleted_entries: int
+    message: str
+
+
+class PersonalityCleared(Cleared):
+    """How much of one personality was deleted from the cache."""
+
+    personality_id: str
+
+
+class Health(Body):
+    """Whether the process lives."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(Body):
+    """Whether the farm can serve, and if not, why."""
+
+    status: Literal["ready", "unavailable"]
+    reasons: list[str]
