@@ -1,0 +1,182 @@
+"""The page at `/`, as the person at it meets it when all is well."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import launch
+
+
+def speak(page: Page, text: str) -> None:
+    page.get_by_label("Text", exact=True).fill(text)
+    page.get_by_role("button", name="Speak", exact=True).click()
+
+
+def expect_sound(page: Page, cache: str) -> None:
+    expect(page.get_by_role("heading", name="Here it is")).to_be_visible()
+    expect(page.locator("#cache")).to_have_text(cache)
+
+
+def milliseconds(page: Page) -> int:
+    return int(page.locator("#elapsed").inner_text().removesuffix(" ms").replace(",", ""))
+
+
+def test_a_phrase_is_made_once_and_then_comes_from_the_cache_much_faster(speaking):
+    speaking.get_by_role("button", name="Tongue twister").click()
+    speaking.get_by_role("button", name="Speak", exact=True).click()
+    expect_sound(speaking, "MISS")
+    made_in_ms = milliseconds(speaking)
+    expect(speaking.locator("#provider")).to_have_text("espeak")
+    expect(speaking.locator("#duration")).to_have_text(re.compile(r"^[3-9]\.\d s$"))
+    expect(speaking.locator("#degraded")).to_be_hidden()
+
+    speaking.get_by_role("button", name="Speak", exact=True).click()
+    expect_sound(speaking, "HIT")
+    assert milliseconds(speaking) < made_in_ms
+
+
+def test_the_sound_plays_to_its_end_at_once(speaking):
+    speak(speaking, "Yes.")
+    expect_sound(speaking, "MISS")
+    expect(speaking.get_by_role("button", name="Play", exact=True)).to_be_hidden()
+    played_s = speaking.locator("#audio").evaluate(
+        "audio => new Promise(done => {"
+        "  const tell = () => done(audio.currentTime);"
+        "  audio.ended ? tell() : audio.addEventListener('ended', tell);"
+        "})"
+    )
+    assert 0.2 < played_s < 2
+    assert speaking.locator("#audio").evaluate("audio => audio.duration") == pytest.approx(played_s, abs=0.05)
+
+
+def test_a_browser_that_refuses_to_play_by_itself_gets_a_play_button(chromium, farm):
+    with closing(launch(chromium, "document-user-activation-required")) as browser:
+        page = browser.new_page()
+        # Browsers take whatever a test does for a person's touch, so the page itself begins and tells.
+        page.add_init_script(
+            """addEventListener("DOMContentLoaded", () => {
+                const on = (selector, attribute, action) => new MutationObserver(action).observe(
+                    document.querySelector(selector), { attributeFilter: [attribute] });
+                on("#controls", "disabled", () => document.querySelector("form").requestSubmit());
+                on("#play", "hidden", ([{ target }]) => target.hidden || console.info("refused"));
+            })"""
+        )
+        with page.expect_console_message(lambda message: message.text == "refused"):
+            page.goto(farm.link())
+        play = page.get_by_role("button", name="Play", exact=True)
+        play.click()
+        expect(play).to_be_hidden()
+        assert not page.locator("#audio").evaluate("audio => audio.paused && !audio.ended")
+
+
+def test_personality_and_quality_are_chosen_and_sent(speaking):
+    expect(speaking.get_by_label("Personality").locator("option:checked")).to_have_text("Marcel")
+    expect(speaking.get_by_label("High", exact=True)).to_be_checked()
+    speaking.get_by_label("Personality").select_option("Shante")
+    speaking.get_by_text("Fast", exact=True).click()
+    with speaking.expect_request("**/api/voice/synthesize") as asked:
+        speak(speaking, "Which voice is it?")
+    assert asked.value.post_data_json == {
+        "text": "Which voice is it?",
+        "personality_id": "00000000-0000-0000-0001-000000000002",
+        "quality": "fast",
+    }
+    expect_sound(speaking, "MISS")
+    expect(speaking.get_by_role("listitem")).to_contain_text("Shante · fast · espeak")
+
+
+def test_the_keyboard_is_enough(speaking):
+    text = speaking.get_by_label("Text", exact=True)
+    expect(text).to_be_enabled()
+    while not text.evaluate("text => text === document.activeElement"):
+        speaking.keyboard.press("Tab")
+    speaking.keyboard.press("Control+A")
+    speaking.keyboard.type("Written by hand.")
+    speaking.keyboard.press("Tab")
+    speaking.keyboard.press("Control+Enter")
+    expect_sound(speaking, "MISS")
+    speaking.keyboard.press("Space")
+    expect(text).to_have_value("Hello! It is good to hear from you.")
+    speaking.keyboard.press("Meta+Enter")
+    expect(speaking.get_by_role("listitem")).to_have_count(2)
+
+    earlier = speaking.get_by_role("button", name="Written by hand.")
+    while not earlier.evaluate("button => button === document.activeElement"):
+        speaking.keyboard.press("Tab")
+    speaking.keyboard.press("Enter")
+    expect(earlier).to_have_attribute("aria-current", "true")
+    assert not speaking.locator("#audio").evaluate("audio => audio.paused && !audio.ended")
+
+
+def test_the_last_eight_can_be_heard_again_without_the_farm(speaking):
+    for number in range(9):
+        speak(speaking, f"Number {number}.")
+        expect(speaking.get_by_role("listitem").first).to_contain_text(f"Number {number}.")
+    expect(speaking.get_by_role("listitem")).to_have_count(8)
+    speaking.context.set_offline(True)
+    speaking.get_by_role("button", name="Number 1.").click()
+    expect_sound(speaking, "MISS")
+    assert speaking.locator("#audio").evaluate("audio => !audio.error")
+
+
+def test_characters_are_counted_as_the_farm_counts_them(speaking):
+    text, length = speaking.get_by_label("Text", exact=True), speaking.locator("#count")
+    expect(length).to_have_text("35 / 3000 characters")
+    text.fill("a\n😀")
+    expect(length).to_have_text("3 / 3000 characters")
+    text.fill("x" * 3001)
+    expect(length).to_have_class("over")
+
+
+def test_nothing_is_said_on_the_console_and_nothing_is_missing(page, farm, complaints):
+    refused = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+    page.goto(farm.link())
+    assert page.url == f"{farm.url}/"
+    speak(page, "Quiet, please.")
+    expect_sound(page, "MISS")
+    assert (complaints, refused) == ([], [])
+
+
+def test_nothing_is_wider_than_the_window(speaking):
+    speak(speaking, "x" * 300)
+    expect(speaking.get_by_role("listitem")).to_be_visible()
+    for width in (320, 390, 896, 900, 1280):
+        speaking.set_viewport_size({"width": width, "height": 800})
+        assert speaking.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_small_window_shows_what_came_of_it(speaking):
+    speaking.set_viewport_size({"width": 390, "height": 700})
+    speak(speaking, "Scroll there.")
+    expect(speaking.get_by_role("heading", name="Here it is")).to_be_in_viewport()
+    expect(speaking.locator("#duration")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_accessible(page, farm, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.goto(farm.link())
+    expect(page.get_by_label("Text", exact=True)).to_be_enabled()
+    found = [Axe().run(page)]
+    speak(page, f"Everybody can hear this in the {scheme}.")
+    expect_sound(page, "MISS")
+    found.append(Axe().run(page))
+    speak(page, "...")
+    expect(page.get_by_role("heading", name="That cannot be spoken")).to_be_visible()
+    found.append(Axe().run(page))
+    for results in found:
+        assert results.violations_count == 0, results.generate_report()
+
+
+def test_who_wants_less_motion_sees_none(page, farm):
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(farm.url)
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.bar'), '::after').animationName") == "none"
+    )

@@ -1,0 +1,155 @@
+"""The commands, as somebody at a terminal uses them beside a running farm."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.farm import running_farm
+from tests.servers import clean_environment
+
+VOICEFARM = Path(sys.executable).with_name("voicefarm")
+SHANTE = "00000000-0000-0000-0001-000000000002"
+
+
+@pytest.fixture
+def voicefarm(farm, tmp_path):
+    """Run the command in an empty folder against the farm; gives the finished process."""
+
+    def run(*arguments, **env):
+        ours = {
+            "VOICEFARM_URL": farm.url,
+            "VOICEFARM_KEY": farm.admin_key,
+            "REDIS_PORT": str(farm.redis.port),
+        }
+        return subprocess.run(
+            [VOICEFARM, *arguments],
+            cwd=tmp_path, env=clean_environment() | ours | {"VOICEFARM_STATE_DIR": str(farm.folder)} | env,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def test_say_writes_speech_and_tells_who_spoke(voicefarm, tmp_path):
+    text = f"Hello {uuid.uuid4().hex[:6]}."
+    first = voicefarm("say", text)
+    assert first.returncode == 0, first.stderr
+    assert soundfile.info(tmp_path / "speech.wav").duration > 0.5
+    assert "espeak" in first.stderr
+    assert "cache MISS" in first.stderr
+    again = voicefarm("say", text, "-o", "again.wav")
+    assert "cache HIT" in again.stderr
+    assert (tmp_path / "again.wav").read_bytes() == (tmp_path / "speech.wav").read_bytes()
+
+
+@pytest.mark.parametrize("personality", ["shante", "Shante", SHANTE])
+def test_say_knows_personalities_by_name_and_by_id(voicefarm, personality):
+    answer = voicefarm("say", "Hello", "--personality", personality, "--speed", "1.5", "--pitch", "-3")
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_say_can_write_to_a_pipe(farm):
+    answer = subprocess.run(
+        ["sh", "-c", 'voicefarm say "Hello" -o - | head -c 4'],
+        env=clean_environment() | {
+            "VOICEFARM_URL": farm.url, "VOICEFARM_KEY": farm.admin_key,
+            "PATH": f"{VOICEFARM.parent}{os.pathsep}{os.environ['PATH']}",
+        },
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert answer.stdout == b"RIFF"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("say", "Hello", "--personality", "nobody"), "marcel, shante, zac"),
+        (("say", "..."), "a letter or a number"),
+        (("say", "\udcff"), "not valid UTF-8"),
+        (("say", "Hello", "--language", "xx"), "cannot speak 'xx'"),
+        (("say", "Hello", "-o", "no/such/folder/x.wav"), "cannot be written"),
+        (("say", "Hello", "--speed", "9"), "0.25"),
+        (("say", "Hello", "--speed", "nan"), "'nan' is not a number"),
+        (("say", "Hello", "--speed", "inf"), "0.25"),
+        (("say", "Hello", "--pitch", "nan"), "'nan' is not a number"),
+        (("say",), "Missing argument"),
+    ],
+)
+def test_what_cannot_be_said_is_told_in_plain_words(voicefarm, arguments, told):
+    answer = voicefarm(*arguments)
+    assert answer.returncode != 0
+    assert told in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        ({"VOICEFARM_URL": "http://127.0.0.1:9"}, "make up"),
+        ({"VOICEFARM_KEY": "x" * 40}, "API key"),
+        ({"VOICEFARM_KEY": "", "VOICEFARM_STATE_DIR": "nowhere"}, "VOICEFARM_KEY"),
+        ({"VOICEFARM_KEY": "é"}, "VOICEFARM_KEY: must be visible ASCII characters"),
+        ({"REDIS_PORT": "many"}, "REDIS_PORT"),
+        ({"VOICEFARM_CHAINS": "{"}, "VOICEFARM_CHAINS: is not valid JSON"),
+    ],
+)
+def test_a_farm_that_cannot_be_talked_to_is_told_with_the_remedy(voicefarm, env, told):
+    answer = voicefarm("say", "Hello", **env)
+    assert answer.returncode == 1
+    assert told in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("content", ["", "schlüssel", "a key"])
+def test_a_key_file_that_holds_no_key_is_told_with_the_remedy(voicefarm, tmp_path, content):
+    (tmp_path / "admin.key").write_text(content)
+    answer = voicefarm("say", "Hello", VOICEFARM_KEY="", VOICEFARM_STATE_DIR=str(tmp_path))
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"Error: There is no key in {tmp_path / 'admin.key'}; set VOICEFARM_KEY")
+
+
+def test_the_doctor_tells_of_a_setting_that_is_not_json(voicefarm):
+    answer = voicefarm("doctor", VOICEFARM_CHAINS="{")
+    assert answer.returncode == 1
+    assert "settings: VOICEFARM_CHAINS: is not valid JSON" in answer.stdout
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_doctor_finds_a_healthy_farm_well(voicefarm):
+    answer = voicefarm("doctor")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "broken" not in answer.stdout
+    for part in ("settings", "state Redis", "audio Redis", "broker", "database", "workers", "espeak", "web"):
+        assert part in answer.stdout
+
+
+def test_the_doctor_names_what_is_broken_and_what_mends_it(voicefarm):
+    answer = voicefarm(
+        "doctor", REDIS_PORT="9", VOICEFARM_URL="http://127.0.0.1:9", VOICEFARM_PROVIDERS=","
+    )  # fmt: skip
+    assert answer.returncode == 1
+    for remedy in ("VOICEFARM_STATE_URL", "REDIS_HOST", "CELERY_BROKER_URL", "make up", "Procfile"):
+        assert remedy in answer.stdout
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_doctor_warns_of_a_ledger_that_evicts(tmp_path, voicefarm):
+    with running_farm(tmp_path, workers=()) as sick:
+        sick.redis.client(0).config_set("maxmemory-policy", "allkeys-lru")
+        answer = voicefarm("doctor", REDIS_PORT=str(sick.redis.port), VOICEFARM_STATE_DIR=str(sick.folder))
+    assert answer.returncode == 1
+    assert "allkeys-lru" in answer.stdout
+
+
+@pytest.mark.parametrize("command", [(), ("up",), ("say",), ("doctor",), ("migrate",)])
+def test_every_command_explains_itself(voicefarm, command):
+    answer = voicefarm(*command, "--help")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("Usage: voicefarm")

@@ -1,0 +1,119 @@
+"""The page's files, and the exchange of the printed link's code."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.cli.migrate import migrate
+from shared.farm import Farm
+from shared.sessions import issue_code
+from shared.settings import Settings
+from web import create_app
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+
+@pytest.fixture
+def app(redis_server, tmp_path) -> Flask:
+    settings = Settings.load(
+        REDIS_HOST="127.0.0.1",
+        REDIS_PORT=str(redis_server.port),
+        VOICEFARM_STATE_DIR=str(tmp_path),
+        VOICEFARM_MAX_TEXT_CHARS="77",
+    )
+    migrate(settings)
+    return create_app(farm=Farm.from_settings(settings))
+
+
+@pytest.fixture
+def client(app) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def code(redis_server) -> str:
+    with redis_server.client(1) as state:
+        return issue_code(state)
+
+
+def is_signed_in(client: FlaskClient) -> bool:
+    return client.get("/api/voice/personalities").status_code == 200
+
+
+def test_the_code_opens_a_session_and_leaves_the_address(client, code):
+    answer = client.get(f"/?code={code}")
+    assert (answer.status_code, answer.location) == (302, "/")
+    assert "HttpOnly" in answer.headers["Set-Cookie"]
+    assert "SameSite=Strict" in answer.headers["Set-Cookie"]
+    assert is_signed_in(client)
+
+
+def test_the_code_works_once(app, client, code):
+    client.get(f"/?code={code}")
+    somebody_else = app.test_client()
+    answer = somebody_else.get(f"/?code={code}")
+    assert (answer.status_code, answer.location) == (302, "/#code-used")
+    assert "Set-Cookie" not in answer.headers
+    assert not is_signed_in(somebody_else)
+
+
+def test_a_used_code_leaves_an_open_session_open(client, code):
+    client.get(f"/?code={code}")
+    client.get(f"/?code={code}")
+    assert is_signed_in(client)
+
+
+def test_looking_at_the_link_without_opening_it_does_not_use_it_up(client, code):
+    assert client.head(f"/?code={code}").status_code == 200
+    client.get(f"/?code={code}")
+    assert is_signed_in(client)
+
+
+def test_the_link_can_be_loaded_again_when_redis_was_not_there(client, code, redis_server):
+    redis_server.kill()
+    try:
+        assert b"<form" in client.get(f"/?code={code}").data
+    finally:
+        redis_server.start()
+    client.get(f"/?code={code}")
+    assert is_signed_in(client)
+
+
+def test_the_page_knows_the_farms_bound_and_default(client):
+    page = client.get("/").text
+    assert 'data-max-chars="77"' in page
+    assert re.findall(r'value="(\w+)"( checked)?', page) == [
+        ("highest", ""),
+        ("high", " checked"),
+        ("medium", ""),
+        ("fast", ""),
+    ]
+
+
+def test_the_policy_lets_nothing_in_from_elsewhere_and_nothing_inline(client):
+    answer = client.get("/")
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none';")
+    assert not re.search(r"unsafe|https?:|\*", policy)
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)|https?://", answer.text)
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_every_file_of_the_page_is_served_with_its_type_and_asked_for_again_only_when_it_changed(client):
+    types = {}
+    for path in set(re.findall(r'"(/static/[^"]+)"', client.get("/").text)):
+        with client.get(path) as answer:
+            types[path] = answer.mimetype
+            assert answer.headers["Cache-Control"] == "no-cache"
+        with client.get(path, headers={"If-None-Match": answer.headers["ETag"]}) as again:
+            assert (again.status_code, again.data) == (304, b"")
+    assert types == {
+        "/static/favicon.svg": "image/svg+xml",
+        "/static/page.css": "text/css",
+        "/static/page.js": "text/javascript",
+    }
