@@ -38,7 +38,7 @@ from shared.routing import Router
 if TYPE_CHECKING:
     from shared.cache import CachedAudio
     from shared.keys import ApiKey
-    from shared.ledger import Job, Result
+    from shared.ledger import Job
     from shared.models import SpeechRequest
     from shared.personalities import Personality
     from shared.settings import Settings
@@ -183,8 +183,8 @@ class Farm:
         finally:
             self.waiters.release()
 
-    def audio(self, job: Job) -> tuple[Result, bytes]:
-        """Give the audio of a job that has succeeded.
+    def audio(self, job: Job) -> bytes:
+        """Give the audio of a job that has succeeded; its `result` describes it.
 
         Raises:
             NotFound: it is no longer kept.
@@ -192,7 +192,7 @@ class Farm:
         found = self.ledger.result(job.rendering_id)
         if found is None:
             raise NotFound(f"The audio of job {job.id} is no longer kept.")
-        return found
+        return found[1]
 
     def cached(self, key: str, *, epoch: bytes) -> CachedAudio:
         """Give cached audio by its key.

@@ -11,7 +11,6 @@ from flask import Blueprint, Response, g
 from shared.errors import Conflict, NotFound
 from shared.farm import MAX_RETRY_AFTER_S
 from shared.keys import Scope
-from shared.ledger import Job, Status
 from shared.models import UUID_PATTERN, AudioFormat
 from web import schemas
 from web.auth import requires
@@ -19,7 +18,7 @@ from web.context import farm
 from web.responses import as_json, job_audio, job_audio_url, timestamp_ms
 
 if TYPE_CHECKING:
-    from shared.ledger import Result
+    from shared.ledger import Job, Result
 
 blueprint = Blueprint("jobs", __name__)
 
@@ -38,9 +37,9 @@ def show(job_id: str) -> Response:
 def audio(job_id: str) -> Response:
     """Answer with the job's audio, cached or not, for as long as the job is kept."""
     job = _job(job_id)
-    if job.status is not Status.SUCCEEDED:
+    if job.result is None:
         raise Conflict(f"The job {job.id} is {job.status}; it has no audio.")
-    return job_audio(job.id, *farm().audio(job))
+    return job_audio(job.id, job.result, farm().audio(job))
 
 
 def _job(job_id: str) -> Job:

@@ -47,8 +47,8 @@ def synthesize() -> Response:
 
 
 def _answer(job: Job) -> Response:
-    if job.status is Status.SUCCEEDED:
-        return job_audio(job.id, *farm().audio(job))
+    if job.result is not None:
+        return job_audio(job.id, job.result, farm().audio(job))
     if job.status is Status.CANCELLED:
         raise Conflict(f"The job {job.id} was cancelled.")
     if job.status is Status.FAILED:

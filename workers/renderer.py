@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import redis
@@ -97,24 +97,19 @@ class Renderer:
                 log.info("rendered", duration_ms=round(service_ms, 1), audio_ms=result.duration_ms)
 
     def _result(self, claim: Claim, lease: Lease) -> Result:
-        """Give the audio that an earlier attempt stored before it died, or make it."""
+        """Give the audio that an earlier attempt stored before it died, or make it; then cache it.
+
+        Both stores keep what came first, so that a death between any two steps leaves one effect.
+        """
         stored = self._ledger.result(claim.rendering_id)
-        if stored is not None:
-            return stored[0]
-        audio = self._speak(claim, lease)
-        lease.check()
-        result = Result(
-            key=claim.cache_key,
-            provider=audio.provider,
-            format=audio.format,
-            size_bytes=len(audio.data),
-            duration_ms=audio.duration_ms,
-            sample_rate=audio.sample_rate_hz,
-            degraded=audio.degraded,
-            sha256=hashlib.sha256(audio.data).hexdigest(),
-            cached=self._store(claim, audio),
-        )
-        return self._ledger.store_result(claim.rendering_id, result, audio.data)
+        if stored is None:
+            audio = self._speak(claim, lease)
+            lease.check()
+            stored = self._ledger.store_result(
+                claim.rendering_id, Result.of(claim.cache_key, audio), audio.data
+            )
+        result, data = stored
+        return replace(result, cached=self._cache_audio(claim, result.audio(data)))
 
     def _speak(self, claim: Claim, lease: Lease) -> Audio:
         def chunks() -> Iterator[AudioChunk]:
@@ -132,8 +127,8 @@ class Renderer:
             degraded=claim.chain.index(self.name) > 0,
         )
 
-    def _store(self, claim: Claim, audio: Audio) -> bool:
-        """Cache the audio; without a cache the job alone keeps it."""
+    def _cache_audio(self, claim: Claim, audio: Audio) -> bool:
+        """Tell whether the cache holds it now; where it does not, the job alone keeps it."""
         try:
             return self._cache.store(claim.cache_key, claim.utterance, audio)
         except redis.RedisError as error:

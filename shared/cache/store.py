@@ -114,7 +114,10 @@ class AudioCache:
         self._redis.hincrby("voice:stats", what, 1)
 
     def store(self, key: str, utterance: Utterance, audio: Audio) -> bool:
-        """Keep audio for its time to live; False when it is larger than an entry may be."""
+        """Keep audio for its time to live; what is there already stays.
+
+        Gives False when it is larger than an entry may be.
+        """
         if len(audio.data) > self._max_size_bytes:
             return False
         ttl_s = self._degraded_ttl_s if audio.degraded else self._ttl_s

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
+
+from shared.models import Audio, AudioFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +75,33 @@ class Result:
     sample_rate: int
     degraded: bool
     sha256: str
-    cached: bool
+    cached: bool = False
+    """Whether the cache took it, too; known when the rendering ends."""
+
+    @classmethod
+    def of(cls, key: str, audio: Audio) -> Self:
+        """Describe audio that no cache holds yet."""
+        return cls(
+            key=key,
+            provider=audio.provider,
+            format=audio.format,
+            size_bytes=len(audio.data),
+            duration_ms=audio.duration_ms,
+            sample_rate=audio.sample_rate_hz,
+            degraded=audio.degraded,
+            sha256=hashlib.sha256(audio.data).hexdigest(),
+        )
+
+    def audio(self, data: bytes) -> Audio:
+        """Put the bytes and what is known of them together again."""
+        return Audio(
+            data=data,
+            format=AudioFormat(self.format),
+            provider=self.provider,
+            duration_ms=self.duration_ms,
+            sample_rate_hz=self.sample_rate,
+            degraded=self.degraded,
+        )
 
     def to_json(self) -> str:
         """Encode for the ledger."""

@@ -139,15 +139,14 @@ class Ledger:
         reply: bytes = self._run("renew", claim.rendering_id, claim.attempt, self.lease_ms)
         return reply.decode()
 
-    def store_result(self, rendering: str, result: Result, data: bytes) -> Result:
+    def store_result(self, rendering: str, result: Result, data: bytes) -> tuple[Result, bytes]:
         """Keep the audio for the jobs, once: gives what the first attempt stored, this one or another."""
         key = _audio_key(rendering)
         with state_errors():
             value = result.to_json().encode() + b"\n" + data
             if self.redis.set(key, value, nx=True, px=self._deadline_ms + self._ttl_ms):
-                return result
-        stored = self.result(rendering)
-        return stored[0] if stored else result
+                return result, data
+        return self.result(rendering) or (result, data)
 
     def result(self, rendering: str) -> tuple[Result, bytes] | None:
         """Give the audio of a rendering that has one."""

@@ -117,9 +117,9 @@ class PlayedWorker:
             sample_rate=8000,
             degraded=degraded,
             sha256="0" * 64,
-            cached=False,
         )
-        self._ledger.succeed(claim, self._ledger.store_result(claim.rendering_id, result, data))
+        self._ledger.store_result(claim.rendering_id, result, data)
+        self._ledger.succeed(claim, result)
 
     def fail(self, claim: Claim, detail: str) -> None:
         attempt = Attempt("espeak", "engine_failed", detail, 12)

@@ -186,12 +186,32 @@ def test_a_doorbell_for_nothing_is_not_answered(ledger, renderer):
     assert ledger.job(job_id).status is Status.SUCCEEDED
 
 
-def test_audio_of_an_attempt_that_died_before_its_end_is_not_made_again(ledger, renderer):
+def test_audio_of_an_attempt_that_died_before_it_was_cached_is_cached_by_the_next(ledger, cache, renderer):
     job_id, submitted = submit(ledger, KEYS[0])
     ledger.store_result(submitted.rendering_id, result(KEYS[0]), b"spoken before")
     renderer(Failing).render(submitted.rendering_id)
+    job = ledger.job(job_id)
+    assert (job.status, job.result.cached) == (Status.SUCCEEDED, True)
+    assert cache.look(KEYS[0]).data == b"spoken before"
+
+
+def test_an_attempt_that_died_after_it_was_cached_leaves_one_effect(ledger, cache, renderer, monkeypatch):
+    job_id, submitted = submit(ledger, KEYS[0])
+
+    def die(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "succeed", die)
+        with pytest.raises(SystemExit):
+            renderer(Sounding).render(submitted.rendering_id)
+    ledger.frozen_ms += ledger.lease_ms
+    ledger.sweep()
+    spoken = cache.look(KEYS[0]).data
+    renderer(Failing).render(submitted.rendering_id)
     assert ledger.job(job_id).status is Status.SUCCEEDED
-    assert ledger.result(submitted.rendering_id)[1] == b"spoken before"
+    assert cache.look(KEYS[0]).data == spoken
+    assert cache.stats().sets == 1, "it was made and stored once"
 
 
 def test_a_cancelled_rendering_stops_and_leaves_no_audio(redis, cache, renderer):

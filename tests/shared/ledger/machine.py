@@ -150,7 +150,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self._succeed(data.draw(st.sampled_from(self.claims)))
 
     def _succeed(self, claim):
-        stored = self.ledger.store_result(claim.rendering_id, result(claim.cache_key, claim.provider), b"abc")
+        stored, _ = self.ledger.store_result(
+            claim.rendering_id, result(claim.cache_key, claim.provider), b"abc"
+        )
         if self.ledger.succeed(claim, stored):
             assert self._is_current(claim), "an attempt that lost its lease to another one is fenced"
             self.effects[claim.rendering_id] += 1
