@@ -27,7 +27,7 @@ TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 LOG = TOOLS / "setup.log"
 
-_BASE = ("pyproject.toml", "--extra", "espeak", "--group", "build")
+_BASE = ("pyproject.toml", "--extra", "espeak", "--extra", "piper", "--group", "build")
 LOCKED_FROM = {
     "base": _BASE,
     "test": (*_BASE, "--group", "dev", "--constraints", "deploy/requirements/base.txt"),
