@@ -9,7 +9,7 @@ BIN := .venv/bin
 SETUP := sh deploy/setup
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint lock
+.PHONY: help up test bench lint lock
 
 help:  ## show this
 	@echo "Usage: make TARGET [PORT=$(PORT)] [FLOWER_PORT=$(FLOWER_PORT)] [STATE=$(STATE)]"
@@ -23,6 +23,11 @@ up:  ## run the farm here until Ctrl-C; sets up what is missing
 test: lint  ## run every check and test; sets up what they need
 	@sh deploy/debian-packages redis-server postgresql chromium curl
 	$(BIN)/pytest
+
+bench:  ## measure the farm against others in one run, and write the README's table
+	@$(SETUP) test
+	@sh deploy/debian-packages redis-server nginx-light wrk
+	@$(BIN)/python -m tests.bench
 
 lint:  ## check style, types and layers
 	@$(SETUP) test

@@ -14,13 +14,16 @@ the way leaves the token empty until that expires.
 from __future__ import annotations
 
 import secrets
+import time
 from collections import OrderedDict
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from shared.connections import state_errors
+import redis
+
+from shared.connections import Getter, state_errors
 from shared.errors import RequestError, StateUnavailable
 from shared.keys import ApiKey, ApiKeys, digest_of
 from shared.personalities import Personalities, Personality
@@ -34,6 +37,10 @@ if TYPE_CHECKING:
 
 EPOCH_KEY = "voice:epoch"
 CHANGES_KEY = "voice:changes"
+# How long a front goes on with what it knows while the state Redis fails, and for how long after a failure
+# it lets no request wait for another one.
+STALE_S = 60.0
+SILENCE_S = 0.2
 # Longer than a transaction can take: connecting and a few statements up to their timeouts.
 CHANGE_EXPIRY_MS = 30_000
 MAX_HELD = 4096
@@ -89,8 +96,15 @@ class Changes:
 class Directory:
     """One process's view of the personalities and keys; threads may share it."""
 
-    def __init__(self, database: Database, redis: Redis) -> None:
+    def __init__(
+        self, database: Database, redis: Redis, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._redis = redis
+        self._clock = clock
+        self._token = Getter(redis, EPOCH_KEY)
+        self._era = 0
+        self._last_epoch = _CHANGING
+        self._last_read_at = self._silent_until = float("-inf")
         changes = Changes(redis)
         self._personalities = Personalities(database, changes)
         self._keys = ApiKeys(database, changes)
@@ -101,15 +115,35 @@ class Directory:
         """Give what the other methods need; read it once a request, before them.
 
         Raises:
-            StateUnavailable: Redis failed; what was held is dropped, because a change may be missed.
+            StateUnavailable: Redis failed. Those who ask within the next moment are told so without waiting.
         """
+        if self._clock() < self._silent_until:
+            raise StateUnavailable("The state Redis failed a moment ago; try again.")
         try:
-            epoch = self._current_epoch()
+            token = self._current_token()
         except StateUnavailable:
-            self._enter(_CHANGING)
+            self._era += 1
+            self._silent_until = self._clock() + SILENCE_S
             raise
-        self._enter(epoch)
+        # What was held before Redis failed does not stand after it, whatever the token: a change may be lost.
+        epoch = token and b"%b %d" % (token, self._era)
+        self._last_epoch, self._last_read_at = epoch, self._clock()
+        for held in (self._held_personalities, self._held_keys):
+            held.enter(epoch)
         return epoch
+
+    def recent_epoch(self) -> bytes:
+        """Give the epoch that was read last, for those who serve from memory while Redis fails.
+
+        No change can return while Redis is down; where only this process cannot reach it, a change is seen
+        here `STALE_S` later at most.
+
+        Raises:
+            StateUnavailable: the last one was read longer ago than that.
+        """
+        if self._clock() - self._last_read_at > STALE_S:
+            raise StateUnavailable
+        return self._last_epoch
 
     def personality(self, epoch: bytes, personality_id: str | None) -> Personality:
         """Give one (None is the default) as it stands, active or not.
@@ -134,17 +168,17 @@ class Directory:
         """
         return self._held_keys.get(epoch, digest_of(secret), lambda: self._keys.authenticate(secret))
 
-    def _current_epoch(self) -> bytes:
+    def _current_token(self) -> bytes:
         with state_errors():
-            epoch = cast("bytes | None", self._redis.get(EPOCH_KEY))
-            if epoch is not None:
-                return epoch
+            try:
+                token = self._token.get()
+            except redis.ConnectionError:  # the server was started again, perhaps without its last changes
+                self._era += 1
+                token = self._token.get()
+            if token is not None:
+                return token
             fresh = _fresh_token()
             return fresh.encode() if self._redis.set(EPOCH_KEY, fresh, nx=True) else _CHANGING
-
-    def _enter(self, epoch: bytes) -> None:
-        self._held_personalities.enter(epoch)
-        self._held_keys.enter(epoch)
 
 
 class _Held(Generic[T]):

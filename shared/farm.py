@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Self
 import redis
 import structlog
 
-from shared.cache import AudioCache, cache_key
+from shared.cache import AudioCache, Invalidations, cache_key
 from shared.connections import AUDIO_TIMEOUT_S, FRONT_TIMEOUT_S, front_client, state_errors
 from shared.database import Database
 from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
 from shared.errors import NotFound, NoVoiceSample, QueueFull
 from shared.keys import Scope
-from shared.ledger import FinishReader, Ledger, Sweep
+from shared.ledger import KEEP_LIVE_MS, FinishReader, Ledger, Sweep
 from shared.models import (
     PITCH_RANGE_SEMITONES,
     SPEED_RANGE,
@@ -56,10 +56,12 @@ class Farm:
     settings: Settings
     router: Router
     database: Database
+    changes: Changes
     personalities: Personalities
     directory: Directory
     state: redis.Redis
     cache: AudioCache
+    invalidations: Invalidations
     ledger: Ledger
     presence: Presence
     doorbell: Doorbell
@@ -71,14 +73,17 @@ class Farm:
         """Wire up a farm; opens no connection yet."""
         state = front_client(settings.state_url)
         database = Database(settings.database_url)
+        changes = Changes(state)
         return cls(
             settings=settings,
             router=Router.from_settings(settings),
             database=database,
-            personalities=Personalities(database, Changes(state)),
+            changes=changes,
+            personalities=Personalities(database, changes),
             directory=Directory(database, state),
             state=state,
             cache=AudioCache.from_settings(settings, front_client(settings.audio_url, AUDIO_TIMEOUT_S)),
+            invalidations=Invalidations(settings.audio_url),
             ledger=Ledger.from_settings(settings, state),
             presence=Presence(state),
             doorbell=Doorbell.for_front(settings.broker_url, FRONT_TIMEOUT_S),
@@ -86,9 +91,11 @@ class Farm:
             waiters=threading.BoundedSemaphore(settings.max_waiters),
         )
 
-    def sweep(self) -> Sweep:
-        """Make the sweep that each process runs."""
-        return Sweep(self.ledger, self.presence, self.doorbell)
+    def start(self) -> None:
+        """Begin what a front does beside its requests, on threads that end with the process."""
+        Sweep(self.ledger, self.presence, self.doorbell).start()
+        self.cache.hits.start()
+        self.invalidations.start()
 
     def ask(self, request: SpeechRequest, *, caller: ApiKey, epoch: bytes) -> CachedAudio | Job:
         """Give cached audio, or the job that will have it.
@@ -106,15 +113,16 @@ class Farm:
         utterance = resolve(request, personality)
         key = cache_key(utterance, self.router.digest)
         looked_at = time.monotonic()
-        return self._look(key) or self._submit(key, utterance, request, caller, looked_at)
-
-    def _look(self, key: str) -> CachedAudio | None:
-        """Give a hit; a cache that fails is a miss."""
         try:
-            return self.cache.look(key, count_hit=True)
+            found = self.cache.look(key)
         except redis.RedisError as error:
+            # A cache that fails is a miss; what the ledger has finished lately will do as well.
             log.warning("cache_failed", error=type(error).__name__)
-            return None
+            found, looked_at = None, looked_at - KEEP_LIVE_MS / 1000
+        if found is None:
+            return self._submit(key, utterance, request, caller, looked_at)
+        self.cache.hits.add()
+        return found
 
     def _submit(
         self, key: str, utterance: Utterance, request: SpeechRequest, caller: ApiKey, looked_at: float
@@ -208,6 +216,24 @@ class Farm:
             if personality.is_active and personality.voice_revision == found.metadata.voice_revision:
                 return found
         raise NotFound("There is no audio under this key (any more); ask for the speech again.")
+
+    def clear_cache(self) -> int:
+        """Delete all cached audio, in every front's memory, too; says how many entries there were.
+
+        Raises:
+            StateUnavailable: Redis failed.
+        """
+        with self.changes.around(), state_errors():
+            return self.cache.clear()
+
+    def drop_cache(self, personality_id: str) -> int:
+        """Delete one personality's cached audio likewise.
+
+        Raises:
+            StateUnavailable: Redis failed.
+        """
+        with self.changes.around(), state_errors():
+            return self.cache.drop(personality_id)
 
 
 def resolve(request: SpeechRequest, personality: Personality) -> Utterance:

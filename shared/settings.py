@@ -108,6 +108,13 @@ class Settings(BaseSettings):
         alias="VOICEFARM_MAX_BACKLOG",
         description="Syntheses that may wait for one provider; beyond it requests get 503 queue_full.",
     )
+    front_memory_mb: int = Field(
+        128,
+        ge=0,
+        le=65_536,
+        alias="VOICEFARM_FRONT_MEMORY_MB",
+        description="Audio that a front process keeps in its own memory, beside the cache; 0 for none.",
+    )
     max_waiters: int = Field(
         32,
         ge=1,

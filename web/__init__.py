@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
-from flask import Flask, g
+from flask import Flask, g, request
 
 from shared.farm import Farm
 from shared.log import configure_logging
 from shared.settings import Settings
 from web import cache, dashboard, health, jobs, openapi, personalities, speech
 from web.errors import register_errors
-from web.requests import MAX_JSON_BYTES, request_id
+from web.hit_path import HitPath
+from web.requests import MAX_JSON_BYTES, sane_request_id
 
 if TYPE_CHECKING:
     from flask import Response
@@ -24,7 +25,7 @@ def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Fl
         settings = settings or Settings.load()
         configure_logging(settings.log_level, settings.log_format)
         farm = Farm.from_settings(settings)
-        farm.sweep().start()
+        farm.start()
     app = Flask(__name__)
     # One more, because a chunked body is cut there without an error.
     app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES + 1
@@ -35,11 +36,12 @@ def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Fl
         app.register_blueprint(part.blueprint)
     app.before_request(_begin)
     app.after_request(_label)
+    app.wsgi_app = HitPath(app.wsgi_app, farm, farm.settings.front_memory_mb * 1_000_000)  # type: ignore[method-assign]
     return app
 
 
 def _begin() -> None:
-    g.request_id = request_id()
+    g.request_id = sane_request_id(request.headers.get("X-Request-Id", ""))
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 

@@ -11,7 +11,7 @@ from flask import g, request
 from shared import sessions
 from shared.errors import Forbidden, Unauthorized
 from shared.keys import ADMIN_ID, ApiKey, Scope
-from web.context import farm
+from web.context import EPOCH, farm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def requires(scope: Scope) -> Callable[[Callable[P, ResponseReturnValue]], Calla
     def guard(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            g.epoch = farm().directory.read_epoch()
+            g.epoch = request.environ[EPOCH] = farm().directory.read_epoch()
             g.caller = _caller(g.epoch)
             if not g.caller.scope.allows(scope):
                 raise Forbidden(f"This needs a key of scope {scope}; yours is {g.caller.scope}.")

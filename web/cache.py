@@ -43,8 +43,7 @@ def stats() -> Response:
 @requires(Scope.ADMIN)
 def clear() -> Response:
     """Delete all cached audio; the counters stay."""
-    with state_errors():
-        deleted = farm().cache.clear()
+    deleted = farm().clear_cache()
     return as_json(Cleared(deleted_entries=deleted, message=f"Deleted {deleted} cached entries."))
 
 
@@ -55,8 +54,7 @@ def drop(personality_id: str) -> Response:
     if not UUID_PATTERN.fullmatch(personality_id):
         raise NotFound(f"There is no personality {personality_id}.")
     personality = farm().directory.personality(g.epoch, personality_id.lower())
-    with state_errors():
-        deleted = farm().cache.drop(personality.id)
+    deleted = farm().drop_cache(personality.id)
     return as_json(
         PersonalityCleared(
             personality_id=personality.id,

@@ -1,4 +1,4 @@
-"""The farm of the app that serves this request."""
+"""What a request carries: the farm of its app, and what the hit path is to know of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from flask import current_app
 if TYPE_CHECKING:
     from shared.farm import Farm
 
+EPOCH = "voicefarm.epoch"
+"""Where the app puts the request's epoch in the WSGI environment."""
+HIT = "voicefarm.hit"
+"""Where it puts the `CachedAudio` that it answers with."""
+
 
 def farm() -> Farm:
-    """Give it."""
+    """Give the farm."""
     return cast("Farm", current_app.extensions["voicefarm"])

@@ -89,9 +89,8 @@ def _bounded(digits: str, most: int) -> int | None:
     return most if len(digits.lstrip("0")) > len(str(most)) else min(int(digits), most)
 
 
-def request_id() -> str:
+def sane_request_id(given: str) -> str:
     """Give the caller's request ID when it is sane, else a new one."""
-    given = request.headers.get("X-Request-Id", "")
     return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
 
 

@@ -11,6 +11,7 @@ from flask import Response, request
 from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 
 from shared.models import AudioFormat
+from web.context import HIT
 
 if TYPE_CHECKING:
     from shared.cache import CachedAudio
@@ -46,9 +47,15 @@ def cached_audio(audio: CachedAudio) -> Response:
         sha256=about.sha256,
     )
     response.headers["Content-Location"] = audio_url(audio.key)
-    remaining_s = max(0, int(about.expires_ms / 1000 - time.time()))
-    response.headers["Cache-Control"] = f"private, max-age={remaining_s}"
+    response.headers["Cache-Control"] = cache_control(audio)
+    request.environ[HIT] = audio
     return _as_asked(response, audio.data)
+
+
+def cache_control(audio: CachedAudio) -> str:
+    """Give the header by which the caller's own cache forgets the audio when ours does."""
+    remaining_s = max(0, int(audio.metadata.expires_ms / 1000 - time.time()))
+    return f"private, max-age={remaining_s}"
 
 
 def job_audio(job_id: str, result: Result, data: bytes) -> Response:

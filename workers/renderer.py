@@ -99,7 +99,8 @@ class Renderer:
     def _result(self, claim: Claim, lease: Lease) -> Result:
         """Give the audio that an earlier attempt stored before it died, or make it; then cache it.
 
-        Both stores keep what came first, so that a death between any two steps leaves one effect.
+        The ledger keeps what came first and the cache takes the same audio once, so that a death between any
+        two steps leaves one effect.
         """
         stored = self._ledger.result(claim.rendering_id)
         if stored is None:

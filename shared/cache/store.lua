@@ -1,9 +1,10 @@
--- Write both halves of an entry and its line in the personality's index. An entry that is whole already stays:
+-- Write both halves of an entry and its line in the personality's index. The same audio again changes nothing:
 -- an attempt that stored it and died before it could say so is followed by another, and both are one effect.
 local key, personality, audio, metadata = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local expires_ms = ARGV[5]
+local expires_ms, sha256 = ARGV[5], ARGV[6]
 
-if redis.call('EXISTS', audio_key(key), metadata_key(key)) == 2 then return end
+local before = redis.call('EXISTS', audio_key(key)) == 1 and redis.call('GET', metadata_key(key))
+if before and string.find(before, sha256, 1, true) then return end
 prune(personality)
 strike(personality, key)
 redis.call('SET', audio_key(key), audio, 'PXAT', expires_ms)

@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self, cast
 
+from shared.cache.hits import HitCounter
 from shared.lua import load_script
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class AudioCache:
 
     def __init__(self, redis: Redis, *, ttl_s: float, degraded_ttl_s: float, max_size_bytes: int) -> None:
         self._redis = redis
+        self.hits = HitCounter(redis)
         self._ttl_s = ttl_s
         self._degraded_ttl_s = degraded_ttl_s
         self._max_size_bytes = max_size_bytes
@@ -98,26 +100,21 @@ class AudioCache:
             max_size_bytes=int(settings.cache_max_size_mb * 1_000_000),
         )
 
-    def look(self, key: str, *, count_hit: bool = False) -> CachedAudio | None:
-        """Give the entry under a key, counting it as a hit if asked."""
+    def look(self, key: str) -> CachedAudio | None:
+        """Give the entry under a key."""
         halves = self._redis.mget(f"voice:audio:{key}", f"voice:metadata:{key}")
         data, about = cast("list[bytes | None]", halves)
         metadata = about and Metadata.from_json(about)
         if data is None or not metadata:
             return None
-        if count_hit:
-            self.count("hits")
         return CachedAudio(key, data, metadata)
 
     def count(self, what: str) -> None:
-        """Count a request by what came of it: 'hits', 'misses' or 'coalesced'."""
+        """Count a request that was no hit by what came of it: 'misses' or 'coalesced'."""
         self._redis.hincrby("voice:stats", what, 1)
 
     def store(self, key: str, utterance: Utterance, audio: Audio) -> bool:
-        """Keep audio for its time to live; what is there already stays.
-
-        Gives False when it is larger than an entry may be.
-        """
+        """Keep audio for its time to live; False when it is larger than an entry may be."""
         if len(audio.data) > self._max_size_bytes:
             return False
         ttl_s = self._degraded_ttl_s if audio.degraded else self._ttl_s
@@ -139,6 +136,7 @@ class AudioCache:
                 audio.data,
                 json.dumps(asdict(metadata)),
                 metadata.expires_ms,
+                metadata.sha256,
             ]
         )
         return True
@@ -160,7 +158,8 @@ class AudioCache:
         self._redis.ping()
 
     def stats(self) -> CacheStats:
-        """Give the counters."""
+        """Give the counters; hits of other processes may be half a second behind."""
+        self.hits.flush()
         counters, entries, size = self._scripts["tally"](args=[])
         values = dict(zip(counters[::2], counters[1::2], strict=True))
         hits, misses, coalesced, sets = (

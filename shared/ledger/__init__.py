@@ -5,10 +5,11 @@ Celery's message is only a doorbell; the truth is here, in the state Redis, move
 
 from shared.ledger.finishes import FinishReader
 from shared.ledger.records import Attempt, Claim, Job, Result, Status, Submitted, Waiting
-from shared.ledger.store import Ledger
+from shared.ledger.store import KEEP_LIVE_MS, Ledger
 from shared.ledger.sweep import Sweep
 
 __all__ = [
+    "KEEP_LIVE_MS",
     "Attempt",
     "Claim",
     "FinishReader",

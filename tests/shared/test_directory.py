@@ -13,12 +13,13 @@ from threading import Event
 import pytest
 from sqlalchemy import event
 
-from shared.connections import front_client
+from shared.connections import FRONT_TIMEOUT_S, front_client
 from shared.database import Database
-from shared.directory import MAX_HELD, Changes, Directory, _Held
+from shared.directory import EPOCH_KEY, MAX_HELD, SILENCE_S, STALE_S, Changes, Directory, _Held
 from shared.errors import NotFound, StateUnavailable, Unauthorized
 from shared.keys import ApiKeys, Scope
 from shared.personalities import Personalities, PersonalityRow, VoiceConfig
+from tests.servers import redis_binaries, running_redis
 
 ZAC = "00000000-0000-0000-0001-000000000003"
 
@@ -207,18 +208,65 @@ def test_threads_of_several_processes_never_see_what_a_returned_change_replaced(
 # --- failures
 
 
-def test_without_redis_nothing_is_served_and_nothing_held(database_url, redis_server, personalities):
-    with another_process(database_url, front_client(redis_server.url(1))) as directory:
+@pytest.fixture
+def times():
+    """The time on the clock of `cut_off`."""
+    return [1000.0]
+
+
+@pytest.fixture
+def cut_off(database_url, redis_server, personalities, times):
+    """A directory that has read the epoch, and whose Redis hangs since."""
+    with closing(Database(database_url)) as database:
+        directory = Directory(database, front_client(redis_server.url(1)), clock=lambda: times[0])
         assert revision(directory) == personalities.get(ZAC).voice_revision
         redis_server.pause()
-        try:
-            with pytest.raises(StateUnavailable):
-                directory.read_epoch()
-        finally:
-            redis_server.resume()
-        with counting_statements(directory) as statements:
-            revision(directory)
-        assert statements
+        yield directory
+        redis_server.resume()
+
+
+def test_without_redis_nothing_is_served_and_nothing_held_beyond_it(cut_off, redis_server, times):
+    with pytest.raises(StateUnavailable):
+        cut_off.read_epoch()
+    redis_server.resume()
+    with pytest.raises(StateUnavailable):
+        cut_off.read_epoch()
+    times[0] += SILENCE_S
+    with counting_statements(cut_off) as statements:
+        revision(cut_off)
+    assert statements
+
+
+def test_without_redis_one_request_waits_and_the_next_are_told_at_once(cut_off):
+    with pytest.raises(StateUnavailable):
+        cut_off.read_epoch()
+    begun = time.monotonic()
+    for _ in range(100):
+        with pytest.raises(StateUnavailable):
+            cut_off.read_epoch()
+    assert time.monotonic() - begun < FRONT_TIMEOUT_S
+
+
+def test_what_is_in_memory_may_be_served_for_a_minute_without_redis(cut_off, personalities, times):
+    with pytest.raises(StateUnavailable):
+        cut_off.read_epoch()
+    times[0] += STALE_S
+    assert cut_off.personality(cut_off.recent_epoch(), ZAC) == personalities.get(ZAC)
+    times[0] += 0.001
+    with pytest.raises(StateUnavailable):
+        cut_off.recent_epoch()
+
+
+def test_a_redis_that_was_started_again_begins_a_new_epoch(tmp_path, database):
+    with running_redis(redis_binaries()["7"], tmp_path / "redis") as server:
+        directory = Directory(database, front_client(server.url(1)))
+        before = directory.read_epoch()
+        server.client(1).config_set("appendfsync", "always")
+        server.client(1).set("something", 1)
+        server.kill()
+        server.start()
+        assert server.client(1).get(EPOCH_KEY) == before.partition(b" ")[0], "the token is the same"
+        assert directory.read_epoch() not in {before, b""}, "it may have lost a change before it died"
 
 
 def test_without_redis_nothing_is_changed(database, personalities):

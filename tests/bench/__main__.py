@@ -1,0 +1,33 @@
+"""`make bench`: every benchmark, as ratios in one run; prints the table and writes it into the README."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from shared.log import configure_logging
+from tests.bench import hits, misses
+from tests.bench.report import table, write_readme
+
+
+def main() -> None:
+    """Run them one after the other."""
+    configure_logging("error", "console")
+    rows = []
+    for benchmark in (hits, misses):
+        with tempfile.TemporaryDirectory(prefix="voicefarm-bench-") as folder:
+            Path(folder).chmod(0o755)
+            for row in benchmark.measure(Path(folder)):
+                rows.append(row)
+                mark = "" if row.is_reached else "   <- not reached"
+                sys.stdout.write(
+                    f"{row.what}: {row.ours}; {row.baseline}; {row.ratio:.2f} ({row.target}){mark}\n"
+                )
+                sys.stdout.flush()
+    sys.stdout.write(f"\n{table(rows)}\n")
+    write_readme(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What the farm adds to an engine's own time when it has to speak."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from statistics import median
+from typing import TYPE_CHECKING
+
+from shared.models import AudioFormat, Fallback, Quality, Utterance
+from tests.bench.report import Row
+from tests.farm import running_farm
+from workers.audio import encode, join
+from workers.providers.espeak import EspeakProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TIMES = 200
+# So long that an average does not matter; what counts is the difference.
+TEXT = "The coffee is ready, and nobody has to wait for number {}."
+
+
+def measure(folder: Path) -> Iterator[Row]:
+    """Let the engine alone and the farm speak the same sentences, in turns."""
+    engine = EspeakProvider()
+    engine.load()
+    bare_ms, farm_ms = [], []
+    with running_farm(folder) as farm, farm.client() as http:
+        for _ in range(TIMES):
+            text = TEXT.format(uuid.uuid4().hex[:6])
+            began = time.perf_counter()
+            encode(join(engine.synthesize(_utterance(text))), AudioFormat.WAV)
+            bare_ms.append((time.perf_counter() - began) * 1000)
+            began = time.perf_counter()
+            answer = http.post("/api/voice/synthesize", json={"text": text}, headers={"Prefer": "wait=30"})
+            farm_ms.append((time.perf_counter() - began) * 1000)
+            assert (answer.status_code, answer.headers["X-Cache-Status"]) == (200, "MISS")
+    overhead_ms = median(ours - theirs for ours, theirs in zip(farm_ms, bare_ms, strict=True))
+    yield Row(
+        "Miss with `Prefer: wait`, espeak: median time beyond the engine's",
+        f"{median(farm_ms):.1f} ms, {overhead_ms:.1f} ms of it the farm's",
+        f"engine alone: {median(bare_ms):.1f} ms",
+        overhead_ms,
+        "≤ 8",
+    )
+
+
+def _utterance(text: str) -> Utterance:
+    return Utterance(
+        text=text,
+        personality_id="00000000-0000-0000-0001-000000000001",
+        voice_revision=1,
+        language="en",
+        speed=1.0,
+        pitch=0.0,
+        quality=Quality.HIGH,
+        fallback=Fallback.ANY,
+        provider=None,
+        format=AudioFormat.WAV,
+        voices={"espeak": "m3"},
+    )
