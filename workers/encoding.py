@@ -24,7 +24,7 @@ _OPUS_RATES_HZ = (24_000, 48_000)
 
 # libsndfile's measure of a bit rate: 0 is 256 kb/s, 1 is 6 kb/s (ogg_opus.c). RFC 7587, 3.1.1 has 28 to
 # 40 kb/s for speech and 48 to 64 for music; at 64 libopus keeps to its transform coder, which here takes a
-# quarter of the time of the speech coder that it turns to below 56, and keeps the level.
+# quarter of the time of the speech coder that it turns to below some 50, and keeps the level.
 _OPUS_BIT_RATE = 64_000
 _OPUS_COMPRESSION = 1 - (_OPUS_BIT_RATE - 6_000) / 250_000
 
