@@ -51,11 +51,26 @@ class AudioFormat(StrEnum):
     """How the audio is encoded."""
 
     WAV = "wav"
+    MP3 = "mp3"
+    OPUS = "opus"
+    """In Ogg."""
+    FLAC = "flac"
+    PCM = "pcm"
+    """16-bit little-endian samples without a header."""
 
     @property
     def content_type(self) -> str:
         """The media type of an answer in this format."""
-        return {AudioFormat.WAV: "audio/wav"}[self]
+        return _CONTENT_TYPES[self]
+
+
+_CONTENT_TYPES = {
+    AudioFormat.WAV: "audio/wav",
+    AudioFormat.MP3: "audio/mpeg",
+    AudioFormat.OPUS: "audio/ogg",
+    AudioFormat.FLAC: "audio/flac",
+    AudioFormat.PCM: "audio/pcm",
+}
 
 
 def normalize_text(text: str) -> str:

@@ -13,7 +13,7 @@ import web.jobs
 import web.personalities
 import web.speech
 from shared.cli import main
-from shared.models import Quality
+from shared.models import AudioFormat, Quality
 from shared.routing import CHAINS
 from tests.readme import README, TABLE, settings_table
 
@@ -62,6 +62,13 @@ def test_every_address_is_described_and_exists():
 def test_the_chains_are_the_codes():
     for quality in Quality:
         assert f"| `{quality}` | {', '.join(CHAINS[quality])} |" in TEXT
+
+
+def test_every_format_is_described_with_its_content_type():
+    for audio_format in AudioFormat:
+        assert f"| `{audio_format}` | `{audio_format.content_type}` |" in TEXT
+    choices = ", ".join(f"`{audio_format}`" for audio_format in AudioFormat)
+    assert f"`format` ({choices})" in TEXT
 
 
 def test_every_variable_named_in_the_text_is_a_setting_or_makes():

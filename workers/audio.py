@@ -1,16 +1,13 @@
-"""Sound as arrays: joining, stretching, judging, encoding."""
+"""Sound as arrays: joining, stretching, judging."""
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 from python_stretch import Signalsmith
 
 from shared.errors import EngineFailed
-from shared.models import AudioFormat
 from workers.provider import AudioChunk
 
 if TYPE_CHECKING:
@@ -20,8 +17,6 @@ if TYPE_CHECKING:
 
 # Speech peaks 40 dB and more above this; what stays below it is an engine's idle noise.
 SILENCE_DBFS = -60.0
-
-_WAV = ("WAV", "PCM_16")
 
 
 def join(chunks: Iterable[AudioChunk]) -> AudioChunk:
@@ -63,23 +58,6 @@ def is_audible(chunk: AudioChunk) -> bool:
 def duration_ms(chunk: AudioChunk) -> int:
     """Give how long it sounds."""
     return round(1000 * len(chunk.samples) / chunk.sample_rate_hz)
-
-
-def encode(chunk: AudioChunk, audio_format: AudioFormat) -> bytes:
-    """Give the chunk as a file of that format at its own sample rate, with true sizes in the header.
-
-    Raises:
-        EngineFailed: it holds something that is no number, or nothing that can be heard.
-    """
-    if not np.isfinite(chunk.samples).all():
-        raise EngineFailed("the engine gave samples that are no numbers")
-    if not is_audible(chunk):
-        raise EngineFailed("the engine gave only silence")
-    container, subtype = {AudioFormat.WAV: _WAV}[audio_format]
-    file = BytesIO()
-    samples = np.clip(chunk.samples, -1.0, 1.0)
-    soundfile.write(file, samples, chunk.sample_rate_hz, format=container, subtype=subtype)
-    return file.getvalue()
 
 
 def _peak(samples: NDArray[np.float32]) -> float:

@@ -13,7 +13,8 @@ from shared.errors import ModelLoadFailed, ProviderError
 from shared.ledger import Attempt, Result
 from shared.ledger.sweep import next_provider
 from shared.models import Audio
-from workers.audio import duration_ms, encode, join
+from workers.audio import join
+from workers.encoding import encode
 from workers.lease import Lease, LeaseLost
 from workers.provider import load_provider
 
@@ -118,13 +119,13 @@ class Renderer:
                 lease.check()
                 yield chunk
 
-        sound = join(chunks())
+        encoded = encode(join(chunks()), claim.utterance.format)
         return Audio(
-            data=encode(sound, claim.utterance.format),
+            data=encoded.data,
             format=claim.utterance.format,
             provider=self.name,
-            duration_ms=duration_ms(sound),
-            sample_rate_hz=sound.sample_rate_hz,
+            duration_ms=encoded.duration_ms,
+            sample_rate_hz=encoded.sample_rate_hz,
             degraded=claim.chain.index(self.name) > 0,
         )
 

@@ -13,6 +13,8 @@ from shared.cli.client import FarmClient
 from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE, AudioFormat, Quality
 from shared.settings import Settings
 
+_EXTENSIONS = {f".{audio_format}": audio_format for audio_format in AudioFormat} | {".ogg": AudioFormat.OPUS}
+
 
 class Number(click.FloatRange):
     """A number within bounds, which by itself no comparison keeps NaN out of."""
@@ -34,7 +36,10 @@ class Number(click.FloatRange):
 @click.option("--speed", type=Number(*SPEED_RANGE), help="1 is normal, 2 twice as fast.")
 @click.option("--pitch", type=Number(*PITCH_RANGE_SEMITONES), help="Semitones up or down.")
 @click.option(
-    "--format", "audio_format", type=click.Choice([f.value for f in AudioFormat]), help="Default: wav."
+    "--format",
+    "audio_format",
+    type=click.Choice([f.value for f in AudioFormat]),
+    help="Default: as the file's name ends, else wav.",
 )
 @click.option(
     "-o",
@@ -49,16 +54,16 @@ def say(
 
     The farm is found by VOICEFARM_URL and VOICEFARM_KEY; without them it is the one on this machine.
     """
+    audio_format = audio_format or _format_of(output)
     begun = time.monotonic()
     with FarmClient(Settings.load()) as farm:
-        body = {name: value for name, value in asked.items() if value is not None} | {"text": text}
-        if audio_format:
-            body["format"] = audio_format
+        body = {name: value for name, value in asked.items() if value is not None}
+        body |= {"text": text, "format": audio_format}
         if personality:
             body["personality_id"] = farm.personality_id(personality)
         answer = farm.speak(body)
     took_ms = (time.monotonic() - begun) * 1000
-    output = output or Path(f"speech.{audio_format or AudioFormat.WAV}")
+    output = output or Path(f"speech.{audio_format}")
     _write(output, answer.content)
     about = answer.headers
     degraded = ", degraded" if about["X-Degraded"] == "true" else ""
@@ -68,6 +73,14 @@ def say(
         f"cache {about['X-Cache-Status']}, {took_ms:.0f} ms",
         err=True,
     )
+
+
+def _format_of(output: Path | None) -> AudioFormat:
+    """Give the format that the file's name ends with; WAV for a name without an ending, and for no file."""
+    extension = output.suffix.lower() if output else ""
+    if extension and extension not in _EXTENSIONS:
+        raise click.ClickException(f"No format is called {extension}; say which one with --format")
+    return _EXTENSIONS.get(extension, AudioFormat.WAV)
 
 
 def _write(output: Path, data: bytes) -> None:

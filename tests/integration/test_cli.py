@@ -49,6 +49,34 @@ def test_say_writes_speech_and_tells_who_spoke(voicefarm, tmp_path):
     assert (tmp_path / "again.wav").read_bytes() == (tmp_path / "speech.wav").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "file", "kind"),
+    [
+        (("--format", "mp3"), "speech.mp3", "MP3"),
+        (("--format", "opus"), "speech.opus", "OGG"),
+        (("-o", "hello.FLAC"), "hello.FLAC", "FLAC"),
+        (("-o", "hello.ogg"), "hello.ogg", "OGG"),
+        (("-o", "hello.wav"), "hello.wav", "WAV"),
+        (("-o", "hello"), "hello", "WAV"),
+        (("-o", "hello.audio", "--format", "mp3"), "hello.audio", "MP3"),
+        (("-o", "hello.wav", "--format", "flac"), "hello.wav", "FLAC"),
+    ],
+)
+def test_say_writes_the_format_that_is_asked_for_or_that_the_file_is_named_after(
+    voicefarm, tmp_path, arguments, file, kind
+):
+    answer = voicefarm("say", "Hello", *arguments)
+    assert answer.returncode == 0, answer.stderr
+    assert soundfile.info(tmp_path / file).format == kind
+
+
+def test_say_writes_raw_samples(voicefarm, tmp_path):
+    for name in ("hello.wav", "hello.pcm"):
+        assert voicefarm("say", "Hello again", "-o", name).returncode == 0
+    pcm = (tmp_path / "hello.pcm").read_bytes()
+    assert len(pcm) == 2 * soundfile.info(tmp_path / "hello.wav").frames
+
+
 @pytest.mark.parametrize("personality", ["shante", "Shante", SHANTE])
 def test_say_knows_personalities_by_name_and_by_id(voicefarm, personality):
     answer = voicefarm("say", "Hello", "--personality", personality, "--speed", "1.5", "--pitch", "-3")
@@ -75,6 +103,8 @@ def test_say_can_write_to_a_pipe(farm):
         (("say", "\udcff"), "not valid UTF-8"),
         (("say", "Hello", "--language", "xx"), "cannot speak 'xx'"),
         (("say", "Hello", "-o", "no/such/folder/x.wav"), "cannot be written"),
+        (("say", "Hello", "-o", "hello.m4a"), "--format"),
+        (("say", "Hello", "--format", "m4a"), "'mp3', 'opus'"),
         (("say", "Hello", "--speed", "9"), "0.25"),
         (("say", "Hello", "--speed", "nan"), "'nan' is not a number"),
         (("say", "Hello", "--speed", "inf"), "0.25"),

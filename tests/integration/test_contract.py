@@ -237,6 +237,52 @@ def test_what_is_asked_twice_is_a_miss_and_a_hit_of_the_same_audio(http):
         assert sound.duration > 1
 
 
+FORMATS = {
+    "wav": ("audio/wav", "WAV"),
+    "mp3": ("audio/mpeg", "MP3"),
+    "opus": ("audio/ogg", "OGG"),
+    "flac": ("audio/flac", "FLAC"),
+    "pcm": ("audio/pcm", None),
+}
+
+
+@pytest.mark.parametrize("audio_format", FORMATS)
+def test_each_format_has_its_type_and_headers_that_are_true(http, audio_format):
+    text = fresh()
+    wav, *answers = [speak(http, text, format=name) for name in ("wav", audio_format, audio_format)]
+    content_type, container = FORMATS[audio_format]
+    for answer in answers:
+        assert answer.headers["Content-Type"] == content_type
+        assert answer.headers["ETag"] == f'"{hashlib.sha256(answer.content).hexdigest()}"'
+        raw = {"format": "RAW", "subtype": "PCM_16", "channels": 1, "endian": "LITTLE"}
+        raw["samplerate"] = int(answer.headers["X-Sample-Rate"])
+        samples, rate_hz = soundfile.read(io.BytesIO(answer.content), **({} if container else raw))
+        if container:
+            assert soundfile.info(io.BytesIO(answer.content)).format == container
+        assert int(answer.headers["X-Sample-Rate"]) == rate_hz
+        assert int(answer.headers["X-Duration-MS"]) == round(1000 * len(samples) / rate_hz)
+    assert answers[1].headers["X-Cache-Status"] == "HIT"
+    assert answers[1].content == answers[0].content
+    assert int(answers[0].headers["X-Duration-MS"]) == pytest.approx(int(wav.headers["X-Duration-MS"]), abs=1)
+
+
+def test_opus_comes_at_24_or_48_kilohertz(http):
+    assert speak(http, fresh(), format="opus").headers["X-Sample-Rate"] in {"24000", "48000"}
+
+
+def test_a_job_tells_of_its_format(http):
+    answer = http.post(SYNTHESIZE, json={"text": fresh(), "format": "mp3"})
+    assert answer.json()["request"]["format"] == "mp3"
+    until(lambda: http.get(answer.headers["Location"]).json()["status"] == "succeeded", "the job succeeds")
+    about = http.get(answer.headers["Location"]).json()["audio"]
+    for url in (about["url"], f"{answer.headers['Location']}/audio"):
+        audio = http.get(url)
+        assert audio.headers["Content-Type"] == "audio/mpeg"
+        assert (about["format"], about["bytes"]) == ("mp3", len(audio.content))
+        assert about["duration_ms"] == int(audio.headers["X-Duration-MS"])
+        assert about["sample_rate"] == int(audio.headers["X-Sample-Rate"])
+
+
 def test_white_space_does_not_change_the_key_but_case_does(http):
     text = fresh("Polish")
     speak(http, text)
@@ -254,6 +300,7 @@ def test_white_space_does_not_change_the_key_but_case_does(http):
         {"quality": "fast"},
         {"provider": "espeak"},
         {"fallback": "never"},
+        {"format": "flac"},
     ],
 )
 def test_each_field_that_changes_the_sound_is_a_miss_of_its_own(http, fields):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from openapi_spec_validator import validate
 
 from shared.farm import Farm
-from shared.models import Quality
+from shared.models import AudioFormat, Quality
 from web import create_app
 from web.openapi import OPERATIONS
 
@@ -27,6 +27,12 @@ def test_bounds_and_choices_are_in_the_document(described):
     assert fields["text"]["maxLength"] == 3000
     assert "espeak" in fields["provider"]["anyOf"][0]["enum"]
     assert set(described.document["components"]["schemas"]["Quality"]["enum"]) == set(Quality)
+
+
+def test_every_format_is_a_choice_and_a_content_type(described):
+    assert set(described.document["components"]["schemas"]["AudioFormat"]["enum"]) == set(AudioFormat)
+    spoken = described.document["paths"]["/api/voice/synthesize"]["post"]["responses"]["200"]
+    assert set(spoken["content"]) == {audio_format.content_type for audio_format in AudioFormat}
 
 
 def test_people_can_read_it(farm):
