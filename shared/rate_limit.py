@@ -69,4 +69,4 @@ class RateLimit:
         with state_errors():
             reset_s = self._windows.get_window_stats(self._limit, key_id).reset_time
         # One more, because what the library calls the reset is a TTL rounded to the nearest second.
-        return math.ceil(reset_s - time.time()) + 1
+        return min(math.ceil(reset_s - time.time()) + 1, self._limit.get_expiry())
