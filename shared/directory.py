@@ -26,6 +26,7 @@ import redis
 from shared.connections import Getter, state_errors
 from shared.errors import RequestError, StateUnavailable
 from shared.keys import ApiKey, ApiKeys, digest_of
+from shared.last_uses import LastUses
 from shared.personalities import Personalities, Personality
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Directory:
         changes = Changes(redis)
         self._personalities = Personalities(database, changes)
         self._keys = ApiKeys(database, changes)
+        self.last_uses = LastUses(database)
         self._held_personalities = _Held[Personality]()
         self._held_keys = _Held[ApiKey]()
 
@@ -160,13 +162,16 @@ class Directory:
         return self._held_personalities.get(epoch, personality_id, load)
 
     def authenticate(self, epoch: bytes, secret: str) -> ApiKey:
-        """Give the key of this secret.
+        """Give the key of this secret, and note that it is used.
 
         Raises:
-            Unauthorized: there is none, or it was revoked.
+            Unauthorized: there is none, or it was revoked or has expired.
             StateUnavailable: it is not held, and the database cannot be reached.
         """
-        return self._held_keys.get(epoch, digest_of(secret), lambda: self._keys.authenticate(secret))
+        key = self._held_keys.get(epoch, digest_of(secret), lambda: self._keys.authenticate(secret))
+        key.check_expiry()
+        self.last_uses.note(key.id)
+        return key
 
     def _current_token(self) -> bytes:
         with state_errors():

@@ -7,7 +7,7 @@
     │   ├── BodyTooLarge          ├── UnsupportedMediaType  ├── InvalidRequest
     │   └── LanguageNotSupported  ── NoVoiceSample ── SsmlNotSupported
     ├── Unavailable               later it works; carries `retry_after_s`
-    │   └── NoProvider ── QueueFull ── StateUnavailable
+    │   └── NoProvider ── QueueFull ── RateLimited ── StateUnavailable
     ├── SynthesisFailed           every provider of the chain failed; carries `attempts`
     ├── ProviderError             one provider failed; the next may speak
     │   └── ModelLoadFailed ── VoiceNotFound ── EngineFailed
@@ -157,6 +157,12 @@ class QueueFull(Unavailable):
     """Too many syntheses wait for this provider already."""
 
     code = "queue_full"
+
+
+class RateLimited(Unavailable):
+    """This key has begun as many syntheses in this minute as it may."""
+
+    code = "rate_limited"
 
 
 class StateUnavailable(Unavailable):

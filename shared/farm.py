@@ -20,8 +20,8 @@ from shared.connections import AUDIO_TIMEOUT_S, FRONT_TIMEOUT_S, front_client, s
 from shared.database import Database
 from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
-from shared.errors import NotFound, NoVoiceSample, QueueFull
-from shared.keys import Scope
+from shared.errors import NotFound, NoVoiceSample, QueueFull, RateLimited
+from shared.keys import ApiKeys, Scope
 from shared.ledger import KEEP_LIVE_MS, FinishReader, Ledger, Sweep
 from shared.models import (
     PITCH_RANGE_SEMITONES,
@@ -33,6 +33,7 @@ from shared.models import (
 )
 from shared.personalities import Personalities
 from shared.presence import Presence
+from shared.rate_limit import RateLimit
 from shared.routing import Router
 
 if TYPE_CHECKING:
@@ -58,12 +59,14 @@ class Farm:
     database: Database
     changes: Changes
     personalities: Personalities
+    keys: ApiKeys
     directory: Directory
     state: redis.Redis
     cache: AudioCache
     invalidations: Invalidations
     ledger: Ledger
     presence: Presence
+    rate_limit: RateLimit
     doorbell: Doorbell
     finishes: FinishReader
     waiters: threading.BoundedSemaphore
@@ -80,12 +83,14 @@ class Farm:
             database=database,
             changes=changes,
             personalities=Personalities(database, changes),
+            keys=ApiKeys(database, changes),
             directory=Directory(database, state),
             state=state,
             cache=AudioCache.from_settings(settings, front_client(settings.audio_url, AUDIO_TIMEOUT_S)),
             invalidations=Invalidations(settings.audio_url),
             ledger=Ledger.from_settings(settings, state),
             presence=Presence(state),
+            rate_limit=RateLimit(state, settings.rate_limit_per_minute),
             doorbell=Doorbell.for_front(settings.broker_url, FRONT_TIMEOUT_S),
             finishes=FinishReader(settings.state_url),
             waiters=threading.BoundedSemaphore(settings.max_waiters),
@@ -96,6 +101,7 @@ class Farm:
         Sweep(self.ledger, self.presence, self.doorbell).start()
         self.cache.hits.start()
         self.invalidations.start()
+        self.directory.last_uses.start()
 
     def ask(self, request: SpeechRequest, *, caller: ApiKey, epoch: bytes) -> CachedAudio | Job:
         """Give cached audio, or the job that will have it.
@@ -103,7 +109,7 @@ class Farm:
         Raises:
             NotFound: the personality does not exist or is not active.
             NoVoiceSample, LanguageNotSupported: nobody here can speak it as asked.
-            NoProvider, QueueFull, StateUnavailable: not now; no job was left behind.
+            NoProvider, QueueFull, RateLimited, StateUnavailable: not now; no job was left behind.
         """
         personality = self.directory.personality(epoch, request.personality_id)
         if not personality.is_active:
@@ -130,6 +136,7 @@ class Farm:
         chain = self.router.chain(utterance)
         provider = self.router.choose(chain, self.presence.live())
         job_id = str(uuid.uuid4())
+        may_begin = self.rate_limit.take(caller.id)
         resolved = {"personality_id": utterance.personality_id, "language": utterance.language}
         try:
             submitted = self.ledger.submit(
@@ -141,13 +148,20 @@ class Farm:
                 owner=caller.id,
                 request=request.model_copy(update=resolved),
                 looked_ago_ms=math.ceil((time.monotonic() - looked_at) * 1000),
+                may_begin=may_begin,
             )
         except QueueFull as full:
-            drained_s = self.presence.eta_seconds(provider, self.ledger.queued(provider))
+            self.rate_limit.give_back(caller.id)
+            drained_s = self.presence.drain_seconds(provider, self.ledger.queued(provider))
             full.retry_after_s = min(max(math.ceil(drained_s), 1), MAX_RETRY_AFTER_S)
+            raise
+        except RateLimited as limited:
+            limited.retry_after_s = self.rate_limit.resets_in_s(caller.id)
             raise
         if submitted.how == "new":
             self.doorbell.ring(provider, submitted.rendering_id)
+        elif may_begin:
+            self.rate_limit.give_back(caller.id)
         self._count("misses" if submitted.how == "new" else "coalesced")
         log.info("job_submitted", job_id=job_id, how=submitted.how, provider=provider)
         return self._job(job_id)

@@ -1,4 +1,4 @@
-"""Who may ask: API keys, kept as digests, each with the scope of what it allows."""
+"""Who may ask: API keys, kept as digests, each with the scope of what it allows and perhaps an end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import String, select
+from sqlalchemy import String, select, tuple_
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database import Base, utc_now
-from shared.errors import Conflict, NotFound, SettingsError, Unauthorized
+from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, SettingsError, Unauthorized
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from shared.database import Database
     from shared.directory import Changes
 
@@ -52,6 +54,35 @@ class ApiKey:
     id: str
     name: str
     scope: Scope
+    expires_at: datetime | None = None
+
+    def check_expiry(self) -> None:
+        """Return while the key may be used.
+
+        Raises:
+            Unauthorized: its time is over.
+        """
+        if self.expires_at is not None and utc_now() >= self.expires_at:
+            raise Unauthorized("This API key has expired; ask the farm's admin for a new one.")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is kept of a key: all but its secret."""
+
+    id: str
+    name: str
+    scope: Scope
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    """Up to a minute behind; see `shared.last_uses`."""
+    revoked_at: datetime | None
+
+    @property
+    def prefix(self) -> str | None:
+        """How its secret begins; None for the admin's, which was not made here."""
+        return None if self.id == ADMIN_ID else _prefix(self.id)
 
 
 class KeyRow(Base):
@@ -66,11 +97,25 @@ class KeyRow(Base):
     """The digest's first digits: finding a row by them tells a listener nothing of the rest."""
     digest: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
-    def record(self) -> ApiKey:
-        """Give the row as the rest of the farm sees it."""
-        return ApiKey(self.id, self.name, Scope(self.scope))
+    def caller(self) -> ApiKey:
+        """Give the row as what it allows somebody."""
+        return ApiKey(self.id, self.name, Scope(self.scope), self.expires_at)
+
+    def record(self) -> KeyRecord:
+        """Give the row as the admin sees it."""
+        return KeyRecord(
+            id=self.id,
+            name=self.name,
+            scope=Scope(self.scope),
+            created_at=self.created_at,
+            expires_at=self.expires_at,
+            last_used_at=self.last_used_at,
+            revoked_at=self.revoked_at,
+        )
 
 
 def digest_of(secret: str) -> str:
@@ -92,36 +137,71 @@ class ApiKeys:
         """Give the key of this secret.
 
         Raises:
-            Unauthorized: there is none, or it was revoked.
+            Unauthorized: there is none, or it was revoked or has expired.
         """
         if not _SECRET.fullmatch(secret):
             raise Unauthorized
         digest = digest_of(secret)
         with self._database.session() as session:
             row = session.scalar(select(KeyRow).where(KeyRow.lookup == digest[:_LOOKUP_DIGITS]))
-            if row is None or row.revoked_at or not hmac.compare_digest(row.digest, digest):
+            if row is None or not hmac.compare_digest(row.digest, digest):
                 raise Unauthorized
-            return row.record()
+            if row.revoked_at:
+                raise Unauthorized("This API key was revoked; ask the farm's admin for a new one.")
+        key = row.caller()
+        key.check_expiry()
+        return key
 
-    def create(self, scope: Scope, name: str) -> tuple[ApiKey, str]:
-        """Make a key; gives its secret, which is kept nowhere."""
-        secret = f"vf_{secrets.token_urlsafe(32)}"
-        row = _make_row(str(uuid.uuid4()), name, scope, secret)
-        with self._changes.around(), self._database.session() as session:
-            session.add(row)
-        return row.record(), secret
-
-    def revoke(self, key_id: str) -> None:
-        """Make a key useless for ever.
+    def get(self, key_id: str) -> KeyRecord:
+        """Give what is kept of a key.
 
         Raises:
             NotFound: there is none with this ID.
         """
+        with self._database.session() as session:
+            return _row(session, key_id).record()
+
+    def list(self, *, limit: int, after_id: str | None = None) -> tuple[KeyRecord, ...]:
+        """Give at most `limit` keys, revoked ones too, the newest first: those made before `after_id`.
+
+        Raises:
+            InvalidRequest: no key has the ID `after_id`.
+        """
+        age = (KeyRow.created_at, KeyRow.id)
+        query = select(KeyRow).order_by(*(column.desc() for column in age)).limit(limit)
+        with self._database.session() as session:
+            if after_id is not None:
+                last = session.get(KeyRow, after_id)
+                if last is None:
+                    raise InvalidRequest([FieldError("cursor", "must be the next_cursor of a page before")])
+                query = query.where(tuple_(*age) < (last.created_at, last.id))
+            return tuple(row.record() for row in session.scalars(query))
+
+    def create(self, scope: Scope, name: str, expires_at: datetime | None = None) -> tuple[KeyRecord, str]:
+        """Make a key; gives its secret, which is kept nowhere."""
+        key_id = str(uuid.uuid4())
+        secret = f"{_prefix(key_id)}_{secrets.token_urlsafe(32)}"
+        row = _make_row(key_id, name, scope, secret, expires_at)
         with self._changes.around(), self._database.session() as session:
-            row = session.get(KeyRow, key_id)
-            if row is None:
-                raise NotFound(f"There is no API key {key_id}.")
+            session.add(row)
+        return row.record(), secret
+
+    def revoke(self, key_id: str) -> KeyRecord:
+        """Make a key useless for ever; one that was revoked before stays as it was.
+
+        Raises:
+            NotFound: there is none with this ID.
+            Conflict: it is the admin's, which a setting makes valid again at the next start.
+        """
+        if key_id == ADMIN_ID:
+            raise Conflict(
+                "This is the admin's own key; to replace it, change VOICEFARM_ADMIN_KEY "
+                "(or delete admin.key in the state folder) and start the farm again."
+            )
+        with self._changes.around(), self._database.session() as session:
+            row = _row(session, key_id)
             row.revoked_at = row.revoked_at or utc_now()
+        return row.record()
 
     def ensure_admin(self, secret: str) -> None:
         """Make this the admin's key, in place of the one before.
@@ -147,8 +227,29 @@ class ApiKeys:
             return False
 
 
-def _make_row(key_id: str, name: str, scope: Scope, secret: str) -> KeyRow:
+def _row(session: Session, key_id: str) -> KeyRow:
+    row = session.get(KeyRow, key_id)
+    if row is None:
+        raise NotFound(f"There is no API key {key_id}.")
+    return row
+
+
+def _prefix(key_id: str) -> str:
+    """Begin a secret with a part of its ID: it is recognised by that, and nothing random is told."""
+    return f"vf_{key_id[:8]}"
+
+
+def _make_row(
+    key_id: str, name: str, scope: Scope, secret: str, expires_at: datetime | None = None
+) -> KeyRow:
     digest = digest_of(secret)
     return KeyRow(
-        id=key_id, name=name, scope=scope, lookup=digest[:_LOOKUP_DIGITS], digest=digest, revoked_at=None
+        id=key_id,
+        name=name,
+        scope=scope,
+        lookup=digest[:_LOOKUP_DIGITS],
+        digest=digest,
+        expires_at=expires_at,
+        last_used_at=None,
+        revoked_at=None,
     )

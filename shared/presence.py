@@ -17,6 +17,17 @@ LIVE_FOR_MS = 7_000
 # Weight of the newest synthesis in the moving average of service times.
 _SMOOTHING = 0.1
 
+_LIVE = """
+local now_ms = redis.call('TIME')[1] * 1000
+local names = redis.call('ZRANGEBYSCORE', 'voice:workers', now_ms - ARGV[1], '+inf')
+for i, name in ipairs(names) do names[i] = redis.call('GET', 'voice:worker:' .. name) end
+return names
+"""
+_NOTE_SERVICE = """
+local mean = redis.call('GET', KEYS[1])
+redis.call('SET', KEYS[1], mean and mean + ARGV[2] * (ARGV[1] - mean) or ARGV[1])
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Worker:
@@ -39,6 +50,8 @@ class Presence:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._live = redis.register_script(_LIVE)
+        self._note_service = redis.register_script(_NOTE_SERVICE)
 
     def beat(self, worker: Worker) -> None:
         """Say that a worker lives."""
@@ -59,9 +72,7 @@ class Presence:
     def workers(self) -> list[Worker]:
         """Give every live worker."""
         with state_errors():
-            since_ms = self._now_ms() - LIVE_FOR_MS
-            names = cast("list[bytes]", self._redis.zrangebyscore("voice:workers", since_ms, "+inf"))
-            records = self._redis.mget([f"voice:worker:{name.decode()}" for name in names]) if names else []
+            records = cast("list[bytes | None]", self._live(args=[LIVE_FOR_MS]))
         return [Worker(**json.loads(record)) for record in records if record]
 
     def live(self) -> frozenset[str]:
@@ -75,12 +86,7 @@ class Presence:
     def note_service(self, provider: str, duration_ms: float) -> None:
         """Take one synthesis into the provider's average."""
         with state_errors():
-            key = f"voice:service:{provider}"
-            before = self._redis.get(key)
-            mean = (
-                duration_ms if before is None else float(before) + _SMOOTHING * (duration_ms - float(before))
-            )
-            self._redis.set(key, mean)
+            self._note_service(keys=[f"voice:service:{provider}"], args=[duration_ms, _SMOOTHING])
 
     def service_ms(self, provider: str) -> float:
         """Give the mean time of a synthesis; one second until there was one."""
@@ -91,6 +97,10 @@ class Presence:
     def eta_seconds(self, provider: str, position: int) -> float:
         """Estimate when the rendering at this position of the provider's queue is done."""
         return round(position * self.service_ms(provider) / max(self.slots(provider), 1) / 1000, 3)
+
+    def drain_seconds(self, provider: str, queued: int) -> float:
+        """Estimate when a backlog is done, and what runs meanwhile: where work waits, every slot is taken."""
+        return self.eta_seconds(provider, queued) + self.service_ms(provider) / 1000
 
     def _now_ms(self) -> int:
         seconds, microseconds = self._redis.time()

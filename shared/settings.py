@@ -115,6 +115,13 @@ class Settings(BaseSettings):
         alias="VOICEFARM_FRONT_MEMORY_MB",
         description="Audio that a front process keeps in its own memory, beside the cache; 0 for none.",
     )
+    rate_limit_per_minute: int = Field(
+        600,
+        ge=0,
+        alias="VOICEFARM_RATE_LIMIT_PER_MINUTE",
+        description="New syntheses that one API key may begin in a minute; beyond it requests get 429 "
+        "rate_limited. 0: as many as it likes.",
+    )
     max_waiters: int = Field(
         32,
         ge=1,

@@ -10,6 +10,7 @@ from flask import Flask
 import web.cache
 import web.health
 import web.jobs
+import web.keys
 import web.personalities
 import web.speech
 from shared.cli import main
@@ -32,14 +33,14 @@ def test_every_command_is_described_and_exists():
 
 
 def test_every_command_has_help():
-    for command in COMMANDS.values():
+    for command in [*COMMANDS.values(), *COMMANDS["keys"].commands.values()]:
         assert command.help
         assert all(option.help for option in command.params if option.param_type_name == "option")
 
 
 def test_every_address_is_described_and_exists():
     app = Flask("readme")
-    for part in (web.speech, web.jobs, web.personalities, web.cache, web.health):
+    for part in (web.speech, web.jobs, web.personalities, web.cache, web.keys, web.health):
         app.register_blueprint(part.blueprint)
     routes = {
         (method, re.sub(r"<\w+>", lambda name: "KEY" if name[0] == "<key>" else "ID", rule.rule))

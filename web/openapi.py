@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from shared.models import AudioFormat, SpeechRequest
 from web import schemas
 from web.context import farm
+from web.keys import KeyRequest
 from web.requests import MAX_LIMIT, MAX_WAIT_S
 
 if TYPE_CHECKING:
@@ -60,13 +62,17 @@ _WAIT = (
 
 OPERATIONS: dict[str, Operation] = {
     "speech.synthesize": Operation(
-        {200: AUDIO, 202: schemas.Job}, (400, 404, 409, 413, 415, 422, 502), SpeechRequest, _WAIT
+        {200: AUDIO, 202: schemas.Job}, (400, 404, 409, 413, 415, 422, 429, 502), SpeechRequest, _WAIT
     ),
     "speech.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 412, 416)),
     "jobs.show": Operation({200: schemas.Job}, (404,)),
     "jobs.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 409, 412, 416)),
     "personalities.index": Operation({200: schemas.Personalities}, (422,), parameters=_PAGE),
     "personalities.show": Operation({200: schemas.Personality}, (404,)),
+    "keys.create": Operation({201: schemas.NewKey}, (400, 413, 415, 422), KeyRequest),
+    "keys.index": Operation({200: schemas.Keys}, (422,), parameters=_PAGE),
+    "keys.show": Operation({200: schemas.Key}, (404,)),
+    "keys.revoke": Operation({200: schemas.Key}, (404, 409)),
     "cache.stats": Operation({200: schemas.CacheStats}),
     "cache.clear": Operation({200: schemas.Cleared}),
     "cache.drop": Operation({200: schemas.PersonalityCleared}, (404,)),
@@ -91,8 +97,12 @@ def describe() -> dict[str, Any]:
     """Give the OpenAPI 3.1 document of the running app."""
     answers: set[type[BaseModel]] = {schemas.Problem}
     answers |= {m for op in OPERATIONS.values() for m in op.answers.values() if isinstance(m, type)}
+    asked = {op.body for op in OPERATIONS.values() if op.body}
     _, definitions = models_json_schema(
-        [(SpeechRequest, "validation"), *((model, "serialization") for model in sorted(answers, key=str))],
+        [
+            *((model, "validation") for model in sorted(asked, key=str)),
+            *((model, "serialization") for model in sorted(answers, key=str)),
+        ],
         ref_template=_REFERENCE,
     )
     components = definitions["$defs"]
@@ -108,7 +118,7 @@ def describe() -> dict[str, Any]:
             "description": "Text in, speech out.",
         },
         "security": [{"key": []}, {"session": []}],
-        "paths": dict(_paths()),
+        "paths": _paths(),
         "components": {
             "schemas": components,
             "securitySchemes": {
@@ -119,13 +129,15 @@ def describe() -> dict[str, Any]:
     }
 
 
-def _paths() -> Iterator[tuple[str, dict[str, Any]]]:
+def _paths() -> dict[str, dict[str, Any]]:
+    paths: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for rule in current_app.url_map.iter_rules():
         operation = OPERATIONS.get(rule.endpoint)
         if operation:
             path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
             [method] = (rule.methods or set()) - {"HEAD", "OPTIONS"}
-            yield path, {method.lower(): _describe(rule, operation)}
+            paths[path][method.lower()] = _describe(rule, operation)
+    return paths
 
 
 def _describe(rule: Rule, operation: Operation) -> dict[str, Any]:
@@ -169,6 +181,7 @@ def _content(media_type: str, model: type[BaseModel]) -> dict[str, Any]:
 
 _PHRASES = {
     200: "Done",
+    201: "Made",
     202: "Accepted: a job will have it",
     206: "A piece of it",
     304: "You have it already",
@@ -182,6 +195,7 @@ _PHRASES = {
     415: "The body is not declared as JSON",
     416: "There is no such piece",
     422: "A field cannot be used",
+    429: "Too much was begun in this minute; see Retry-After",
     502: "Every provider failed",
     503: "Not now; see Retry-After",
 }

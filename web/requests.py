@@ -94,15 +94,25 @@ def sane_request_id(given: str) -> str:
     return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
 
 
+def page_limit() -> int:
+    """Give how many items of a list `limit` asks for.
+
+    Raises:
+        InvalidRequest: it is not a number from 1 to 200.
+    """
+    limit = _bounded(request.args.get("limit", str(DEFAULT_LIMIT)), MAX_LIMIT + 1)
+    if limit is None or not 1 <= limit <= MAX_LIMIT:
+        raise InvalidRequest([FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}")])
+    return limit
+
+
 def page_of(items: Sequence[T], name_of: Callable[[T], str]) -> tuple[Sequence[T], str | None]:
     """Give the page of a list, sorted by name, that `limit` and `cursor` ask for, and the next one's cursor.
 
     Raises:
         InvalidRequest: `limit` is not a number from 1 to 200.
     """
-    limit = _bounded(request.args.get("limit", str(DEFAULT_LIMIT)), MAX_LIMIT + 1)
-    if limit is None or not 1 <= limit <= MAX_LIMIT:
-        raise InvalidRequest([FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}")])
+    limit = page_limit()
     after = request.args.get("cursor", "")
     rest = [item for item in items if name_of(item) > after]
     found = rest[:limit]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.keys import Scope
 from shared.ledger import Status
 from shared.models import AudioFormat, Fallback, Quality
 from shared.personalities import VoiceConfig
@@ -130,6 +131,32 @@ class Personalities(Body):
     """A page of personalities."""
 
     items: list[Personality]
+    next_cursor: str | None
+
+
+class Key(Body):
+    """An API key, without its secret."""
+
+    id: str
+    name: str
+    scope: Scope
+    prefix: Annotated[str | None, Field(description="How the secret begins; null for the admin's own key.")]
+    created_at: Timestamp
+    expires_at: Timestamp | None
+    last_used_at: Annotated[Timestamp | None, Field(description="Up to a minute behind.")]
+    revoked_at: Timestamp | None
+
+
+class NewKey(Key):
+    """An API key that was just made."""
+
+    secret: Annotated[str, Field(description="What goes after `Bearer`; it is told this once.")]
+
+
+class Keys(Body):
+    """A page of API keys."""
+
+    items: list[Key]
     next_cursor: str | None
 
 

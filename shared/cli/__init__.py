@@ -12,6 +12,7 @@ from shared.errors import VoicefarmError
 _COMMANDS = {
     "up": "shared.cli.up:up",
     "say": "shared.cli.say:say",
+    "keys": "shared.cli.keys:keys",
     "doctor": "shared.cli.doctor:doctor",
     "migrate": "shared.cli.migrate:migrate_command",
 }

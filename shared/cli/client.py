@@ -94,7 +94,7 @@ class FarmClient:
         Raises:
             FarmRefused: there is none, or more than one; the message names those to choose from.
         """
-        everyone = list(self._personalities())
+        everyone = list(self.items("/api/voice/personalities"))
         wanted = name_or_id.casefold()
         by_rank = (
             [one for one in everyone if name_or_id == one["name"]],
@@ -109,12 +109,15 @@ class FarmClient:
             raise FarmRefused(f"More than one personality is called {name_or_id!r}; choose from {names}.")
         raise FarmRefused(f"There is no personality {name_or_id!r}; there are {names}.")
 
-    def _personalities(self) -> Iterator[dict[str, Any]]:
+    def items(self, path: str) -> Iterator[dict[str, Any]]:
+        """Give everything that a list of the API holds, page by page.
+
+        Raises:
+            FarmRefused: as `request`.
+        """
         cursor: str | None = ""
         while cursor is not None:
-            page = self.request(
-                "GET", "/api/voice/personalities", params={"limit": 200, "cursor": cursor}
-            ).json()
+            page = self.request("GET", path, params={"limit": 200, "cursor": cursor}).json()
             yield from page["items"]
             cursor = page["next_cursor"]
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from shared.connections import state_errors
-from shared.errors import QueueFull
+from shared.errors import QueueFull, RateLimited
 from shared.ledger.records import (
     Claim,
     Failure,
@@ -91,13 +91,16 @@ class Ledger:
         owner: str,
         request: SpeechRequest,
         looked_ago_ms: int,
+        may_begin: bool = True,
     ) -> Submitted:
         """Record a job and join or begin its rendering.
 
         `looked_ago_ms` tells how long ago the caller looked in the cache; audio finished since is "done".
+        Without `may_begin` it may only join what is under way, which makes no work.
 
         Raises:
             QueueFull: the provider's backlog is at its limit; no job was left behind.
+            RateLimited: it would have begun a rendering and may not; no job was left behind.
         """
         how, rendering = self._run(
             "submit",
@@ -115,7 +118,10 @@ class Ledger:
             json.dumps(chain),
             owner,
             request.model_dump_json(),
+            int(may_begin),
         )
+        if how == b"barred":
+            raise RateLimited
         if how == b"full":
             raise QueueFull(f"{self._max_backlog} syntheses wait for {provider} already")
         return Submitted(how.decode(), rendering.decode())

@@ -1,10 +1,10 @@
 -- Give a job a rendering: the one under way for its cache key, or a new one. Everything is written at once;
 -- the doorbell is rung afterwards, by the caller or, if that dies, by the sweep.
--- Returns {'joined' | 'new' | 'done' | 'full', rendering id}.
+-- Returns {'joined' | 'new' | 'done' | 'full' | 'barred', rendering id}.
 local frozen, cache_key, id, job_id, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local max_backlog, deadline_ms, ring_ms = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local looked_ago_ms, ttl_ms, max_attempts = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
-local utterance, chain, owner, request = ARGV[12], ARGV[13], ARGV[14], ARGV[15]
+local utterance, chain, owner, request, may_begin = ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16] == '1'
 
 local now = now_ms(frozen)
 local job_key = 'voice:job:' .. job_id
@@ -26,6 +26,7 @@ if live then
 end
 
 if how == 'new' then
+  if not may_begin then return {'barred', ''} end
   if redis.call('ZCARD', queue_key(provider)) >= max_backlog then return {'full', ''} end
   redis.call('HSET', rendering_key(id), 'cache_key', cache_key, 'utterance', utterance, 'chain', chain,
     'attempt', 0, 'max_attempts', max_attempts, 'attempts', '', 'jobs', 1, 'created_ms', now,

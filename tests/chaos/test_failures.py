@@ -209,6 +209,32 @@ def test_without_workers_jobs_are_refused_at_once_but_hits_are_served(farm, http
     assert http.post(SYNTHESIZE, json={"text": "Warm."}).headers["X-Cache-Status"] == "HIT"
 
 
+def test_a_backlog_at_its_limit_refuses_at_once_serves_hits_and_drains(tmp_path):
+    with running_farm(tmp_path, env={"VOICEFARM_MAX_BACKLOG": "5"}) as farm, farm.client() as http:
+        http.post(SYNTHESIZE, json={"text": "Warm."}, headers={"Prefer": "wait=20"})
+        farm["espeak"].pause()
+        jobs = [ask(http) for _ in range(5)]
+        answer = http.post(SYNTHESIZE, json={"text": "One too many."})
+        assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert http.post(SYNTHESIZE, json={"text": "Warm."}).headers["X-Cache-Status"] == "HIT"
+        farm["espeak"].resume()
+        succeeds(http, *jobs)
+        assert syntheses(http) == 1 + len(jobs)
+
+
+def test_a_key_over_its_rate_is_refused_hears_what_is_cached_and_loses_nothing(tmp_path):
+    with running_farm(tmp_path, env={"VOICEFARM_RATE_LIMIT_PER_MINUTE": "3"}) as farm, farm.client() as http:
+        jobs = [ask(http, text) for text in ("One.", "Two.", "Three.")]
+        answer = http.post(SYNTHESIZE, json={"text": "Four."}, headers={"Prefer": "wait=20"})
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        assert answer.headers["X-Cache-Status"] == "MISS"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        succeeds(http, *jobs)
+        assert syntheses(http) == 3
+        assert http.post(SYNTHESIZE, json={"text": "Three."}).headers["X-Cache-Status"] == "HIT"
+
+
 def test_those_who_wait_do_not_hold_up_those_who_hit(farm, http):
     http.post(SYNTHESIZE, json={"text": "Warm."}, headers={"Prefer": "wait=20"})
     farm["espeak"].pause()

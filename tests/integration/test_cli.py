@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from shared.keys import ADMIN_ID, Scope
 from tests.farm import running_farm
 from tests.servers import clean_environment
 
@@ -145,6 +147,79 @@ def test_a_key_file_that_holds_no_key_is_told_with_the_remedy(voicefarm, tmp_pat
     assert answer.stderr.startswith(f"Error: There is no key in {tmp_path / 'admin.key'}; set VOICEFARM_KEY")
 
 
+def test_a_key_is_made_used_listed_and_revoked(voicefarm):
+    name = f"shop {uuid.uuid4().hex[:6]}"
+    made = voicefarm("keys", "create", "--scope", "speak", "--name", name, "--expires", "90d")
+    assert made.returncode == 0, made.stderr
+    secret = made.stdout.strip()
+    assert re.fullmatch(r"vf_[0-9a-f]{8}_[\w-]{43}", secret), "standard output is the secret alone"
+    assert name in made.stderr
+    assert "VOICEFARM_KEY" in made.stderr
+    assert secret not in made.stderr
+    assert voicefarm("say", "Hello", VOICEFARM_KEY=secret).returncode == 0
+
+    listed = voicefarm("keys", "list")
+    assert secret not in listed.stdout
+    head, *rows = listed.stdout.splitlines()
+    assert head.split()[:3] == ["ID", "BEGINS", "WITH"]
+    [row] = [row for row in rows if name in row]
+    key_id = row.split()[0]
+    assert key_id in made.stderr
+    assert re.search(r"\bspeak\b.*\bnever\b.*\bgood until 20", row)
+    assert any("admin" in row and row.endswith("good") for row in rows)
+
+    revoked = voicefarm("keys", "revoke", key_id)
+    assert (revoked.returncode, name in revoked.stderr) == (0, True)
+    refused = voicefarm("say", "Hello", VOICEFARM_KEY=secret)
+    assert (refused.returncode, "revoked" in refused.stderr) == (1, True)
+    [row] = [row for row in voicefarm("keys", "list").stdout.splitlines() if name in row]
+    assert re.search(r"revoked 20", row)
+
+
+@pytest.mark.parametrize("when", ["30m", "12h", "4w", "2999-01-31", "2999-01-31T12:00+02:00"])
+def test_a_key_can_be_made_for_a_time(voicefarm, when):
+    made = voicefarm("keys", "create", "--scope", "manage", "--expires", when)
+    assert made.returncode == 0, made.stderr
+    assert "good until" in made.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("create",), 2, "--scope"),
+        (("create", "--scope", "root"), 2, "'speak', 'manage', 'admin'"),
+        (("create", "--scope", "speak", "--expires", "soon"), 2, "90d"),
+        (("create", "--scope", "speak", "--expires", "9999999999d"), 2, "90d"),
+        (("create", "--scope", "speak", "--expires", "2001-01-31"), 1, "must be in the future"),
+        (("create", "--scope", "speak", "--name", ""), 1, "name: "),
+        (("revoke",), 2, "Missing argument"),
+        (("revoke", "shop"), 2, "not a valid UUID"),
+        (("revoke", str(uuid.UUID(int=0))), 1, "There is no API key"),
+        (("revoke", ADMIN_ID), 1, "the key that you ask with"),
+    ],
+)
+def test_what_cannot_be_done_with_keys_is_told_in_plain_words(voicefarm, arguments, code, told):
+    answer = voicefarm("keys", *arguments)
+    assert answer.returncode == code
+    assert told in answer.stderr
+    assert answer.stdout == ""
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_key_that_is_no_admins_manages_none(voicefarm, keys):
+    _, secret = keys.create(Scope.MANAGE, "manager")
+    for arguments in (("list",), ("create", "--scope", "speak"), ("revoke", ADMIN_ID)):
+        answer = voicefarm("keys", *arguments, VOICEFARM_KEY=secret)
+        assert (answer.returncode, "scope admin; yours is manage" in answer.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["create", "list", "revoke"])
+def test_every_command_about_keys_explains_itself(voicefarm, command):
+    answer = voicefarm("keys", command, "--help")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith(f"Usage: voicefarm keys {command}")
+
+
 def test_the_doctor_tells_of_a_setting_that_is_not_json(voicefarm):
     answer = voicefarm("doctor", VOICEFARM_CHAINS="{")
     assert answer.returncode == 1
@@ -178,7 +253,7 @@ def test_the_doctor_warns_of_a_ledger_that_evicts(tmp_path, voicefarm):
     assert "allkeys-lru" in answer.stdout
 
 
-@pytest.mark.parametrize("command", [(), ("up",), ("say",), ("doctor",), ("migrate",)])
+@pytest.mark.parametrize("command", [(), ("up",), ("say",), ("keys",), ("doctor",), ("migrate",)])
 def test_every_command_explains_itself(voicefarm, command):
     answer = voicefarm(*command, "--help")
     assert answer.returncode == 0

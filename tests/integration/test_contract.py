@@ -169,6 +169,10 @@ GUARDED = [
     ("GET", "/api/voice/personalities", Scope.SPEAK),
     ("GET", f"/api/voice/personalities/{MARCEL}", Scope.SPEAK),
     ("GET", "/api/voice/cache/stats", Scope.SPEAK),
+    ("POST", "/api/voice/keys", Scope.ADMIN),
+    ("GET", "/api/voice/keys", Scope.ADMIN),
+    ("GET", f"/api/voice/keys/{uuid.UUID(int=0)}", Scope.ADMIN),
+    ("DELETE", f"/api/voice/keys/{uuid.UUID(int=0)}", Scope.ADMIN),
     ("DELETE", f"/api/voice/personalities/{ZAC}/cache", Scope.MANAGE),
     ("DELETE", "/api/voice/cache/clear", Scope.ADMIN),
 ]

@@ -8,17 +8,19 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from threading import Event
 
 import pytest
 from sqlalchemy import event
 
 from shared.connections import FRONT_TIMEOUT_S, front_client
-from shared.database import Database
+from shared.database import Database, utc_now
 from shared.directory import EPOCH_KEY, MAX_HELD, SILENCE_S, STALE_S, Changes, Directory, _Held
 from shared.errors import NotFound, StateUnavailable, Unauthorized
 from shared.keys import ApiKeys, Scope
 from shared.personalities import Personalities, PersonalityRow, VoiceConfig
+from tests.farm import until
 from tests.servers import redis_binaries, running_redis
 
 ZAC = "00000000-0000-0000-0001-000000000003"
@@ -90,7 +92,8 @@ def test_it_knows_what_sql_knows(directory, personalities, keys):
     epoch = directory.read_epoch()
     assert directory.personality(epoch, ZAC) == personalities.get(ZAC)
     assert directory.personality(epoch, None) == personalities.default()
-    assert directory.authenticate(epoch, secret) == key
+    assert directory.authenticate(epoch, secret) == keys.authenticate(secret)
+    assert directory.authenticate(epoch, secret).id == key.id
 
 
 def test_what_was_asked_once_is_served_without_sql(directory, keys):
@@ -145,10 +148,18 @@ def test_a_deactivated_personality_is_known_elsewhere_at_once(directory, persona
 
 def test_a_revoked_key_is_refused_elsewhere_at_once(directory, keys):
     key, secret = keys.create(Scope.SPEAK, "shop")
-    assert directory.authenticate(directory.read_epoch(), secret) == key
+    assert directory.authenticate(directory.read_epoch(), secret).id == key.id
     keys.revoke(key.id)
     with pytest.raises(Unauthorized):
         directory.authenticate(directory.read_epoch(), secret)
+
+
+def test_a_key_that_is_held_expires_without_sql(directory, keys):
+    _, secret = keys.create(Scope.SPEAK, "shop", utc_now() + timedelta(seconds=1))
+    assert directory.authenticate(directory.read_epoch(), secret).name == "shop"
+    with counting_statements(directory) as statements, pytest.raises(Unauthorized, match="expired"):
+        until(lambda: not directory.authenticate(directory.read_epoch(), secret), "the key expires")
+    assert statements == []
 
 
 def test_a_refused_change_lets_memory_serve_again(directory, personalities):

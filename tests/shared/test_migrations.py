@@ -6,7 +6,9 @@ import multiprocessing
 from contextlib import closing
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from click.testing import CliRunner
 from sqlalchemy import inspect, text
@@ -15,7 +17,7 @@ from shared.cli.migrate import migrate_command
 from shared.database import Base, Database
 from shared.directory import Changes
 from shared.errors import SettingsError, StateUnavailable
-from shared.keys import ApiKeys, KeyRow, Scope
+from shared.keys import ApiKey, ApiKeys, KeyRow, Scope, digest_of
 from shared.personalities import Personalities, PersonalityRow
 
 ADMIN_KEY = "an-admin-key-of-at-least-32-characters"
@@ -25,6 +27,28 @@ def test_the_steps_make_exactly_the_models_tables(database):
     assert set(Base.metadata.tables) == {PersonalityRow.__tablename__, KeyRow.__tablename__}
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_keys_from_before_they_could_expire_are_kept_and_never_do(database_url, redis_server):
+    database = Database(database_url)
+    config = Config()
+    config.set_main_option("script_location", "shared:migrations")
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        digest = digest_of(ADMIN_KEY)
+        connection.execute(
+            text(
+                "INSERT INTO api_keys (id, name, scope, lookup, digest, created_at) "
+                "VALUES ('1', 'shop', 'speak', :lookup, :digest, CURRENT_TIMESTAMP)"
+            ),
+            {"lookup": digest[:16], "digest": digest},
+        )
+    database.migrate()
+    keys = ApiKeys(database, Changes(redis_server.client(1)))
+    assert keys.authenticate(ADMIN_KEY) == ApiKey("1", "shop", Scope.SPEAK)
+    assert (keys.get("1").expires_at, keys.get("1").last_used_at) == (None, None)
+    database.close()
 
 
 def test_migrating_again_changes_nothing(database):

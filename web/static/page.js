@@ -12,6 +12,7 @@ const TITLES = {
   language_not_supported: "Nobody here speaks this language",
   no_provider: "Nobody can speak right now",
   queue_full: "Too much is waiting already",
+  rate_limited: "Too much was asked for at once",
   state_unavailable: "A part of the farm does not answer",
   synthesis_failed: "Nobody managed to speak it",
   deadline_exceeded: "It took too long",

@@ -38,12 +38,12 @@ def make_ledger(redis, *, max_backlog=1000) -> Ledger:
     return ledger
 
 
-def submit(ledger, key, *, job_id=None, owner="owner", looked_ago_ms=0, provider=CHAIN[0]):
+def submit(ledger, key, *, job_id=None, owner="owner", looked_ago_ms=0, provider=CHAIN[0], may_begin=True):
     """Submit a job of its own; gives its ID and what became of it."""
     job_id = job_id or str(uuid.uuid4())
     submitted = ledger.submit(
         key, UTTERANCE, CHAIN, provider, job_id=job_id, owner=owner,
-        request=SpeechRequest(text="Hello."), looked_ago_ms=looked_ago_ms,
+        request=SpeechRequest(text="Hello."), looked_ago_ms=looked_ago_ms, may_begin=may_begin,
     )  # fmt: skip
     return job_id, submitted
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from shared.errors import QueueFull, StateUnavailable
+from shared.errors import QueueFull, RateLimited, StateUnavailable
 from shared.ledger import Attempt, FinishReader, Status
 from shared.ledger.store import KEEP_LIVE_MS, LOSSES_PER_PROVIDER, RING_AGAIN_MS
 from shared.ledger.sweep import next_provider
@@ -90,6 +90,20 @@ def test_a_full_queue_refuses_and_leaves_nothing_behind(redis):
         submit(ledger, KEYS[1])
     assert set(redis.keys()) == before
     assert submit(ledger, KEYS[0])[1].how == "joined", "what is under way can still be joined"
+
+
+def test_who_may_not_begin_may_join_and_leaves_nothing_behind(ledger, redis):
+    before = set(redis.keys())
+    with pytest.raises(RateLimited):
+        submit(ledger, KEYS[0], may_begin=False)
+    assert set(redis.keys()) == before
+    _, first = submit(ledger, KEYS[0])
+    assert submit(ledger, KEYS[0], may_begin=False)[1].how == "joined"
+    succeed(ledger, first.rendering_id)
+    ledger.frozen_ms += 50
+    assert submit(ledger, KEYS[0], looked_ago_ms=1000, may_begin=False)[1].how == "done"
+    with pytest.raises(RateLimited):
+        submit(ledger, KEYS[0], looked_ago_ms=10, may_begin=False)
 
 
 def test_only_one_worker_gets_the_claim(ledger):
