@@ -30,7 +30,7 @@ LOG = TOOLS / "setup.log"
 _BASE = ("pyproject.toml", "--extra", "espeak", "--extra", "piper", "--group", "build")
 LOCKED_FROM = {
     "base": _BASE,
-    "test": (*_BASE, "--group", "dev", "--constraints", "deploy/requirements/base.txt"),
+    "test": (*_BASE, "--extra", "s3", "--group", "dev", "--constraints", "deploy/requirements/base.txt"),
     "uv": ("--group", "uv"),
 }
 ENOUGH_FOR = {"base": ("base", "test"), "test": ("test",)}
