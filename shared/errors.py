@@ -5,7 +5,7 @@
     │   ├── MalformedJson         ├── BadRequest            ├── Unauthorized
     │   ├── Forbidden             ├── NotFound              ├── Conflict
     │   ├── BodyTooLarge          ├── UnsupportedMediaType  ├── InvalidRequest
-    │   └── LanguageNotSupported  ── NoVoiceSample ── SsmlNotSupported
+    │   └── LanguageNotSupported  ── NoVoiceSample ── SsmlNotSupported ── BadSample
     ├── Unavailable               later it works; carries `retry_after_s`
     │   └── NoProvider ── QueueFull ── RateLimited ── StateUnavailable
     ├── SynthesisFailed           every provider of the chain failed; carries `attempts`
@@ -135,6 +135,12 @@ class SsmlNotSupported(RequestError):
     """The text holds SSML; send plain text, and speed and pitch as fields."""
 
     code = "ssml_not_supported"
+
+
+class BadSample(RequestError):
+    """No voice can be cloned from this sample; record it again."""
+
+    code = "bad_sample"
 
 
 class Unavailable(VoicefarmError):

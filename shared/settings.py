@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     db_name: str = Field("voicefarm", alias="DB_NAME", description="PostgreSQL database.")
     db_user: str = Field("voicefarm", alias="DB_USER", description="PostgreSQL user.")
     db_password: SecretStr | None = Field(None, alias="DB_PASSWORD", description="PostgreSQL password.")
+    samples_url_setting: SecretStr | None = Field(
+        None,
+        alias="VOICEFARM_SAMPLES_URL",
+        description="Where voice samples are kept, as an fsspec URL such as `s3://bucket/samples`. Default: "
+        "`samples` in the state folder.",
+    )
     cache_ttl_days: float = Field(
         7.0,
         gt=0,
@@ -240,3 +246,10 @@ class Settings(BaseSettings):
             credentials = quote(self.db_user, safe="") + (f":{quote(password, safe='')}" if password else "")
             return f"postgresql+psycopg2://{credentials}@{self.db_host}:{self.db_port}/{self.db_name}"
         return f"sqlite:///{self.state_dir.absolute() / 'voicefarm.sqlite3'}"
+
+    @cached_property
+    def samples_url(self) -> str:
+        """The fsspec URL of the voice samples."""
+        if self.samples_url_setting:
+            return self.samples_url_setting.get_secret_value()
+        return str(self.state_dir.absolute() / "samples")

@@ -30,6 +30,7 @@ STATUS: dict[type[errors.VoicefarmError], int] = {
     errors.LanguageNotSupported: 422,
     errors.NoVoiceSample: 422,
     errors.SsmlNotSupported: 422,
+    errors.BadSample: 422,
     errors.RateLimited: 429,
     errors.SynthesisFailed: 502,
     errors.NoProvider: 503,

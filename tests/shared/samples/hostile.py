@@ -1,0 +1,122 @@
+"""Files that somebody may send to do harm, and broken ones, made from good ones."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from io import BytesIO
+
+import numpy as np
+import soundfile
+
+from tests.shared.samples.sounds import RATE_HZ, encoded, speech
+
+STREAMED = 0xFFFFFFFF
+_OGG_CRC = 0x04C11DB7
+
+
+@lru_cache
+def pcm() -> bytes:
+    return encoded(speech())[44:]
+
+
+def wav(data, *, rate_hz=RATE_HZ, channels=1, bits=16, kind=1, claimed_bytes=None) -> bytes:
+    """A WAV file with a header that says what the test wants."""
+    claimed = len(data) if claimed_bytes is None else claimed_bytes
+    frame_bytes = channels * bits // 8
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", min(36 + claimed, STREAMED), b"WAVE", b"fmt ", 16, kind, channels, rate_hz),
+        *(rate_hz * frame_bytes % 2**32, frame_bytes % 2**16, bits, b"data", claimed),
+    ) + bytes(data)
+
+
+def with_chunk(file, name, content, *, claimed_bytes=None) -> bytes:
+    """The WAV file with one more chunk before its data."""
+    size = len(content) if claimed_bytes is None else claimed_bytes
+    at = file.index(b"data")
+    return file[:at] + struct.pack("<4sI", name, size) + content + file[at:]
+
+
+def flac_of_hours(hours) -> bytes:
+    file = BytesIO()
+    with soundfile.SoundFile(
+        file, "w", samplerate=16_000, channels=1, format="FLAC", subtype="PCM_16"
+    ) as sound:
+        minute = np.zeros(60 * 16_000, np.int16)
+        for _ in range(60 * hours):
+            sound.write(minute)
+    return file.getvalue()
+
+
+def ogg_of_hours(subtype, hours) -> bytes:
+    """A minute of silence, whose pages of sound come again and again, numbered on."""
+    minute = encoded(np.zeros(60 * RATE_HZ), container="OGG", subtype=subtype)
+    pages = list(_pages(minute))
+    headers = [page for page in pages if _position(page) == 0]
+    sound = [page for page in pages if _position(page) > 0]
+    last = _position(sound[-1])
+    repeated = [
+        _renumbered(page, len(headers) + n * len(sound) + i, n * last + _position(page))
+        for n in range(60 * hours)
+        for i, page in enumerate(sound)
+    ]
+    return b"".join([*headers, *repeated])
+
+
+def mp3_of_minutes(minutes) -> bytes:
+    """Frames of a minute of silence, again and again, without the first, which tells how many there are."""
+    minute = encoded(
+        np.zeros(60 * 16_000), 16_000, "MP3", None, bitrate_mode="CONSTANT", compression_level=0.9
+    )
+    second = minute.index(minute[:3], 3)
+    return minute[second:] * minutes
+
+
+def id3(size_bytes) -> bytes:
+    """The head of an ID3 tag that claims to be so long."""
+    return b"ID3\x04\x00\x00" + bytes(size_bytes >> shift & 127 for shift in (21, 14, 7, 0))
+
+
+def _pages(file):
+    start = 0
+    while start < len(file):
+        lengths = file[start + 27 : start + 27 + file[start + 26]]
+        end = start + 27 + len(lengths) + sum(lengths)
+        yield file[start:end]
+        start = end
+
+
+def _position(page) -> int:
+    return int.from_bytes(page[6:14], "little", signed=True)
+
+
+def _renumbered(page, number, position) -> bytes:
+    kind = bytes([page[5] & ~4])  # never the last
+    without_sum = (
+        page[:5]
+        + kind
+        + struct.pack("<q", position)
+        + page[14:18]
+        + struct.pack("<II", number, 0)
+        + page[26:]
+    )
+    return without_sum[:22] + struct.pack("<I", _ogg_sum(without_sum)) + without_sum[26:]
+
+
+def _ogg_sum(page) -> int:
+    total = 0
+    for byte in page:
+        total = (total << 8) & 0xFFFFFFFF ^ _table()[total >> 24 ^ byte]
+    return total
+
+
+@lru_cache
+def _table() -> list[int]:
+    table = []
+    for byte in range(256):
+        total = byte << 24
+        for _ in range(8):
+            total = (total << 1) & 0xFFFFFFFF ^ (_OGG_CRC if total >> 31 else 0)
+        table.append(total)
+    return table
