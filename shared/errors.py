@@ -5,6 +5,7 @@
     │   ├── MalformedJson         ├── BadRequest            ├── Unauthorized
     │   ├── Forbidden             ├── NotFound              ├── Conflict
     │   ├── BodyTooLarge          ├── UnsupportedMediaType  ├── InvalidRequest
+    │   ├── PreconditionFailed
     │   └── LanguageNotSupported  ── NoVoiceSample ── SsmlNotSupported ── BadSample
     ├── Unavailable               later it works; carries `retry_after_s`
     │   └── NoProvider ── QueueFull ── RateLimited ── StateUnavailable
@@ -93,6 +94,12 @@ class Conflict(RequestError):
     """The thing is not in a state that allows that."""
 
     code = "conflict"
+
+
+class PreconditionFailed(RequestError):
+    """It has changed since you read it; read it again."""
+
+    code = "precondition_failed"
 
 
 class BodyTooLarge(RequestError):

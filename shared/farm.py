@@ -17,6 +17,7 @@ import structlog
 
 from shared.cache import AudioCache, Invalidations, cache_key
 from shared.connections import AUDIO_TIMEOUT_S, FRONT_TIMEOUT_S, front_client, state_errors
+from shared.consents import Consents
 from shared.database import Database
 from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
@@ -34,7 +35,9 @@ from shared.models import (
 from shared.personalities import Personalities
 from shared.presence import Presence
 from shared.rate_limit import RateLimit
+from shared.roster import Roster
 from shared.routing import Router
+from shared.samples.store import SampleStore
 
 if TYPE_CHECKING:
     from shared.cache import CachedAudio
@@ -59,6 +62,7 @@ class Farm:
     database: Database
     changes: Changes
     personalities: Personalities
+    roster: Roster
     keys: ApiKeys
     directory: Directory
     state: redis.Redis
@@ -77,16 +81,20 @@ class Farm:
         state = front_client(settings.state_url)
         database = Database(settings.database_url)
         changes = Changes(state)
+        personalities = Personalities(database, changes)
+        cache = AudioCache.from_settings(settings, front_client(settings.audio_url, AUDIO_TIMEOUT_S))
+        samples = SampleStore(settings.samples_url)
         return cls(
             settings=settings,
             router=Router.from_settings(settings),
             database=database,
             changes=changes,
-            personalities=Personalities(database, changes),
+            personalities=personalities,
+            roster=Roster(personalities, Consents(database), samples, cache),
             keys=ApiKeys(database, changes),
             directory=Directory(database, state),
             state=state,
-            cache=AudioCache.from_settings(settings, front_client(settings.audio_url, AUDIO_TIMEOUT_S)),
+            cache=cache,
             invalidations=Invalidations(settings.audio_url),
             ledger=Ledger.from_settings(settings, state),
             presence=Presence(state),
@@ -126,14 +134,21 @@ class Farm:
             log.warning("cache_failed", error=type(error).__name__)
             found, looked_at = None, looked_at - KEEP_LIVE_MS / 1000
         if found is None:
-            return self._submit(key, utterance, request, caller, looked_at)
+            chain = self.router.chain(utterance, personality.voice_config)
+            return self._submit(key, utterance, request, caller, looked_at, chain=chain)
         self.cache.hits.add()
         return found
 
     def _submit(
-        self, key: str, utterance: Utterance, request: SpeechRequest, caller: ApiKey, looked_at: float
+        self,
+        key: str,
+        utterance: Utterance,
+        request: SpeechRequest,
+        caller: ApiKey,
+        looked_at: float,
+        *,
+        chain: tuple[str, ...],
     ) -> Job:
-        chain = self.router.chain(utterance)
         provider = self.router.choose(chain, self.presence.live())
         job_id = str(uuid.uuid4())
         may_begin = self.rate_limit.take(caller.id)

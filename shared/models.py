@@ -102,6 +102,17 @@ def normalize_language(tag: str) -> str:
         raise ValueError("must be a BCP 47 language tag such as 'en', 'en-US' or 'zh-CN'") from error
 
 
+def check_printable(value: str) -> str:
+    """Give a name back.
+
+    Raises:
+        ValueError: it holds something that cannot be seen, such as a control character.
+    """
+    if not value.isprintable():
+        raise ValueError("must hold printable characters only")
+    return value
+
+
 def _check_uuid(value: str) -> str:
     if not UUID_PATTERN.fullmatch(value):
         raise ValueError("must be a UUID such as 00000000-0000-0000-0001-000000000001")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import JSON, CheckConstraint, Index, String, func, select, text
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from sqlalchemy import JSON, CheckConstraint, Index, String, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database import Base, utc_now
 from shared.errors import Conflict, NotFound
-from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE
+from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE, check_printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.orm import Session
 
     from shared.database import Database
@@ -42,22 +44,29 @@ class SampleMetadata(_Frozen):
     duration: float
     sample_rate: int
     channels: int
-    bit_depth: int
+    bit_depth: int | None = None
+    """None where the format has none, such as MP3."""
     file_size_mb: float
     uploaded_at: datetime
+
+
+_Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(check_printable)]
 
 
 class VoiceConfig(_Frozen):
     """How a personality sounds."""
 
-    provider: str | None = None
+    provider: _Name | None = None
     """Goes first in the chain."""
-    fallback_chain: tuple[str, ...] | None = None
+    fallback_chain: Annotated[tuple[_Name, ...], Field(strict=False, min_length=1, max_length=20)] | None = (
+        None
+    )
+    """Follows the provider, in place of the quality's chain."""
     voice_settings: VoiceSettings = VoiceSettings()
-    voices: dict[str, str] = {}
+    voices: dict[str, _Name] = {}
     """Its voice name at each provider that has names."""
-    sample_path: str | None = None
-    sample_metadata: SampleMetadata | None = None
+    sample_path: Annotated[str | None, Field(json_schema_extra={"readOnly": True})] = None
+    sample_metadata: Annotated[SampleMetadata | None, Field(json_schema_extra={"readOnly": True})] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +168,9 @@ class Personalities:
     def list(self) -> tuple[Personality, ...]:
         """Give all, by name."""
         with self._database.session() as session:
-            rows = session.scalars(select(PersonalityRow).order_by(PersonalityRow.name))
-            return tuple(row.record() for row in rows)
+            everyone = [row.record() for row in session.scalars(select(PersonalityRow))]
+        # Sorted here, because every database has an order of its own.
+        return tuple(sorted(everyone, key=lambda personality: personality.name))
 
     def seed_examples(self) -> None:
         """Put the three examples into an empty table; what was deleted later stays deleted."""
@@ -169,6 +179,74 @@ class Personalities:
             if session.scalar(select(func.count()).select_from(PersonalityRow)) == 0:
                 session.add_all(_examples())
 
+    def add(self, personality: Personality) -> None:
+        """Let one more speak; as the new default it takes the place of the one before.
+
+        Raises:
+            Conflict: the name is taken, or it is to be an inactive default.
+        """
+        _check_default(personality)
+        with self._changes.around(), self._database.session() as session:
+            _check_name(session, personality)
+            if personality.is_default:
+                _vacate_default(session)
+            session.add(
+                PersonalityRow(
+                    id=personality.id,
+                    created_at=personality.created_at,
+                    updated_at=personality.updated_at,
+                    **_columns(personality),
+                )
+            )
+
+    def change(
+        self, personality_id: str, edit: Callable[[Personality], Personality]
+    ) -> tuple[Personality, Personality]:
+        """Change one into what `edit` makes of it; gives it as it was and as it is.
+
+        Changes of one personality happen one after the other, each on what the one before left. The voice
+        revision moves when `voice_config` does, so that audio of before is not found again.
+
+        Raises:
+            NotFound: there is none with this ID.
+            Conflict: the name is taken; or the default would be inactive, or nobody the default.
+
+        What `edit` raises leaves everything as it was.
+        """
+        with self._changes.around(), self._database.session() as session:
+            row = _locked_row(session, personality_id)
+            before = row.record()
+            after = edit(before)
+            if before.is_default and not after.is_default:
+                raise Conflict(_keeps_the_post(before))
+            _check_default(after)
+            _check_name(session, after)
+            if after.is_default and not before.is_default:
+                _vacate_default(session)
+            for name, value in _columns(after).items():
+                if value != getattr(row, name):
+                    setattr(row, name, value)
+            if after.voice_config != before.voice_config:
+                row.voice_revision = PersonalityRow.voice_revision + 1
+            session.flush()
+            return before, row.record()
+
+    def remove(self, personality_id: str, check: Callable[[Personality], None]) -> Personality:
+        """Delete one, unless `check` raises; gives it as it was.
+
+        Raises:
+            NotFound: there is none with this ID.
+            Conflict: it is the default.
+        """
+        with self._changes.around(), self._database.session() as session:
+            row = _locked_row(session, personality_id)
+            personality = row.record()
+            check(personality)
+            if personality.is_default:
+                raise Conflict(_keeps_the_post(personality))
+            session.delete(row)
+        return personality
+
     def set_active(self, personality_id: str, active: bool) -> None:  # noqa: FBT001  it is the value itself
         """Let one speak or not.
 
@@ -176,22 +254,15 @@ class Personalities:
             NotFound: there is none with this ID.
             Conflict: it is the default, which must stay active.
         """
-        with self._changes.around(), self._database.session() as session:
-            row = _row(session, personality_id)
-            if row.is_default and not active:
-                raise Conflict(f"{row.name} is the default personality; make another one the default first.")
-            row.is_active = active
+        self.change(personality_id, lambda personality: replace(personality, is_active=active))
 
     def set_voice_config(self, personality_id: str, config: VoiceConfig) -> None:
-        """Change how one sounds; the voice revision moves, so that audio of before is not found again.
+        """Change how one sounds, in place of everything that was set before.
 
         Raises:
             NotFound: there is none with this ID.
         """
-        with self._changes.around(), self._database.session() as session:
-            row = _row(session, personality_id)
-            row.voice_config = _stored(config)
-            row.voice_revision = PersonalityRow.voice_revision + 1
+        self.change(personality_id, lambda personality: replace(personality, voice_config=config))
 
 
 def _row(session: Session, personality_id: str) -> PersonalityRow:
@@ -199,6 +270,54 @@ def _row(session: Session, personality_id: str) -> PersonalityRow:
     if row is None:
         raise NotFound(f"There is no personality {personality_id}.")
     return row
+
+
+def _locked_row(session: Session, personality_id: str) -> PersonalityRow:
+    """Give the row, which nobody else can change before this transaction ends.
+
+    A write that changes nothing locks in both databases: PostgreSQL the row, SQLite, which knows no SELECT
+    FOR UPDATE, itself.
+    """
+    lock = update(PersonalityRow).where(PersonalityRow.id == personality_id)
+    session.execute(
+        lock.values(updated_at=PersonalityRow.updated_at), execution_options={"synchronize_session": False}
+    )
+    return _row(session, personality_id)
+
+
+def _vacate_default(session: Session) -> None:
+    session.execute(update(PersonalityRow).where(PersonalityRow.is_default).values(is_default=False))
+
+
+def _check_default(personality: Personality) -> None:
+    if personality.is_default and not personality.is_active:
+        raise Conflict(_keeps_the_post(personality))
+
+
+def _keeps_the_post(personality: Personality) -> str:
+    return (
+        f"{personality.name} is the default personality, which must exist and be active; "
+        "make another one the default first."
+    )
+
+
+def _check_name(session: Session, personality: Personality) -> None:
+    """Tell in plain words what the database would refuse, too."""
+    others = select(PersonalityRow.id).where(PersonalityRow.name == personality.name)
+    if session.scalar(others.where(PersonalityRow.id != personality.id)) is not None:
+        raise Conflict(f"Another personality is called {personality.name!r}; choose another name.")
+
+
+def _columns(personality: Personality) -> dict[str, Any]:
+    """Give the columns that a change may set."""
+    return {
+        "name": personality.name,
+        "personality_name": personality.personality_name,
+        "is_active": personality.is_active,
+        "is_default": personality.is_default,
+        "language": personality.language,
+        "voice_config": _stored(personality.voice_config),
+    }
 
 
 def _stored(config: VoiceConfig) -> dict[str, Any]:

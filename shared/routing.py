@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from shared.catalog import ProviderSpec
     from shared.models import Utterance
+    from shared.personalities import VoiceConfig
     from shared.settings import Settings
 
 CHAINS: Mapping[Quality, tuple[str, ...]] = {
@@ -63,14 +64,16 @@ class Router:
         table = {"chains": {q: self.chains[q] for q in Quality}, "enabled": sorted(self.enabled)}
         return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
-    def chain(self, utterance: Utterance) -> tuple[str, ...]:
+    def chain(self, utterance: Utterance, voice: VoiceConfig | None = None) -> tuple[str, ...]:
         """Give the enabled providers that may speak this utterance, best first, never empty.
+
+        The personality's own provider goes first, its own chain takes the place of the quality's.
 
         Raises:
             NoProvider: the provider asked for, or every one of the chain, is not enabled.
             LanguageNotSupported: none that is enabled speaks the language.
         """
-        wanted = (utterance.provider,) if utterance.provider else self.chains[utterance.quality]
+        wanted = (utterance.provider,) if utterance.provider else self._preferred(utterance, voice)
         enabled = [self.catalog[name] for name in wanted if name in self.enabled]
         if utterance.fallback is Fallback.SAME_VOICE and not utterance.provider:
             enabled = [spec for spec in enabled if spec.clones]
@@ -81,6 +84,13 @@ class Router:
             names = ", ".join(spec.name for spec in enabled)
             raise LanguageNotSupported(f"{names} cannot speak {utterance.language!r}.")
         return speaking[:1] if utterance.fallback is Fallback.NEVER else speaking
+
+    def _preferred(self, utterance: Utterance, voice: VoiceConfig | None) -> tuple[str, ...]:
+        chain = self.chains[utterance.quality]
+        if voice is None:
+            return chain
+        own = (voice.provider,) if voice.provider else ()
+        return tuple(dict.fromkeys((*own, *(voice.fallback_chain or chain))))
 
     def choose(self, chain: tuple[str, ...], live: Collection[str]) -> str:
         """Give the first provider of the chain that has a live worker.

@@ -13,6 +13,7 @@ import web.jobs
 import web.keys
 import web.personalities
 import web.speech
+import web.voices
 from shared.cli import main
 from shared.models import AudioFormat, Quality
 from shared.routing import CHAINS
@@ -33,14 +34,18 @@ def test_every_command_is_described_and_exists():
 
 
 def test_every_command_has_help():
-    for command in [*COMMANDS.values(), *COMMANDS["keys"].commands.values()]:
+    groups = [COMMANDS[name] for name in ("keys",)]
+    for command in [
+        *COMMANDS.values(),
+        *(command for group in groups for command in group.commands.values()),
+    ]:
         assert command.help
         assert all(option.help for option in command.params if option.param_type_name == "option")
 
 
 def test_every_address_is_described_and_exists():
     app = Flask("readme")
-    for part in (web.speech, web.jobs, web.personalities, web.cache, web.keys, web.health):
+    for part in (web.speech, web.jobs, web.personalities, web.voices, web.cache, web.keys, web.health):
         app.register_blueprint(part.blueprint)
     routes = {
         (method, re.sub(r"<\w+>", lambda name: "KEY" if name[0] == "<key>" else "ID", rule.rule))

@@ -10,7 +10,7 @@ from flask import Flask, g, request
 from shared.farm import Farm
 from shared.log import configure_logging
 from shared.settings import Settings
-from web import cache, dashboard, health, jobs, keys, openapi, personalities, speech
+from web import cache, dashboard, health, jobs, keys, openapi, personalities, speech, voices
 from web.errors import register_errors
 from web.hit_path import HitPath
 from web.requests import MAX_JSON_BYTES, sane_request_id
@@ -32,7 +32,7 @@ def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Fl
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["voicefarm"] = farm
     register_errors(app)
-    for part in (speech, jobs, personalities, cache, keys, health, openapi, dashboard):
+    for part in (speech, jobs, personalities, voices, cache, keys, health, openapi, dashboard):
         app.register_blueprint(part.blueprint)
     app.before_request(_begin)
     app.after_request(_label)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, g
 
 from shared.connections import state_errors
-from shared.errors import NotFound
 from shared.keys import Scope
-from shared.models import UUID_PATTERN
 from web.auth import requires
 from web.context import farm
+from web.personalities import checked
 from web.responses import as_json
 from web.schemas import CacheCounters, CacheStats, Cleared, PersonalityCleared
 
@@ -51,9 +50,7 @@ def clear() -> Response:
 @requires(Scope.MANAGE)
 def drop(personality_id: str) -> Response:
     """Delete the cached audio of one personality."""
-    if not UUID_PATTERN.fullmatch(personality_id):
-        raise NotFound(f"There is no personality {personality_id}.")
-    personality = farm().directory.personality(g.epoch, personality_id.lower())
+    personality = farm().directory.personality(g.epoch, checked(personality_id))
     deleted = farm().drop_cache(personality.id)
     return as_json(
         PersonalityCleared(

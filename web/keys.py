@@ -20,7 +20,7 @@ from pydantic import (
 from shared.database import utc_now
 from shared.errors import Conflict, FieldError, InvalidRequest, NotFound
 from shared.keys import Scope
-from shared.models import UUID_PATTERN, field_errors
+from shared.models import UUID_PATTERN, check_printable, field_errors
 from web import schemas
 from web.auth import requires
 from web.context import farm
@@ -53,12 +53,6 @@ def _check_future(time: datetime) -> datetime:
     return time
 
 
-def _check_printable(name: str) -> str:
-    if not name.isprintable():
-        raise ValueError("must hold printable characters only")
-    return name
-
-
 class KeyRequest(BaseModel):
     """What a new key is to be called and to allow, and if wanted until when."""
 
@@ -67,7 +61,7 @@ class KeyRequest(BaseModel):
     name: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-        AfterValidator(_check_printable),
+        AfterValidator(check_printable),
     ]
     scope: Annotated[Scope, Field(strict=False)]
     expires_at: Annotated[datetime, BeforeValidator(_parse_time), AfterValidator(_check_future)] | None = None

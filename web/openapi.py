@@ -12,6 +12,7 @@ from flask import Blueprint, Response, current_app, jsonify, render_template
 from pydantic.json_schema import models_json_schema
 
 from shared.models import AudioFormat, SpeechRequest
+from shared.profiles import Profile
 from web import schemas
 from web.context import farm
 from web.keys import KeyRequest
@@ -35,10 +36,11 @@ class Operation:
     """What a route takes and answers; its words are its view's docstring."""
 
     answers: dict[int, type[BaseModel] | str]
-    """Body by status: a model, or `AUDIO`."""
+    """Body by status: a model, `AUDIO`, or another media type."""
     problems: tuple[int, ...] = ()
     body: type[BaseModel] | None = None
     parameters: tuple[dict[str, Any], ...] = ()
+    body_type: str = "application/json"
     is_open: bool = False
     """Whether it needs no key."""
 
@@ -60,6 +62,13 @@ _WAIT = (
     {"name": "Prefer", "in": "header", "schema": {"type": "string"}, "description": "`wait=N` (RFC 7240)."},
 )
 
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "The `ETag` that was read; nothing is done when it has changed since.",
+}
+
 OPERATIONS: dict[str, Operation] = {
     "speech.synthesize": Operation(
         {200: AUDIO, 202: schemas.Job}, (400, 404, 409, 413, 415, 422, 429, 502), SpeechRequest, _WAIT
@@ -68,7 +77,24 @@ OPERATIONS: dict[str, Operation] = {
     "jobs.show": Operation({200: schemas.Job}, (404,)),
     "jobs.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 409, 412, 416)),
     "personalities.index": Operation({200: schemas.Personalities}, (422,), parameters=_PAGE),
+    "personalities.create": Operation({201: schemas.Personality}, (400, 409, 413, 415, 422), Profile),
     "personalities.show": Operation({200: schemas.Personality}, (404,)),
+    "personalities.change": Operation(
+        {200: schemas.Personality},
+        (400, 404, 409, 412, 413, 415, 422),
+        schemas.PersonalityPatch,
+        (_IF_MATCH,),
+        body_type="application/merge-patch+json",
+    ),
+    "personalities.remove": Operation({204: ""}, (404, 409, 412), parameters=(_IF_MATCH,)),
+    "voices.upload": Operation(
+        {200: schemas.VoiceSample},
+        (400, 404, 413, 415, 422),
+        schemas.VoiceUpload,
+        body_type="multipart/form-data",
+    ),
+    "voices.download": Operation({200: "audio/wav"}, (404,)),
+    "voices.remove": Operation({204: ""}, (404,)),
     "keys.create": Operation({201: schemas.NewKey}, (400, 413, 415, 422), KeyRequest),
     "keys.index": Operation({200: schemas.Keys}, (422,), parameters=_PAGE),
     "keys.show": Operation({200: schemas.Key}, (404,)),
@@ -106,9 +132,9 @@ def describe() -> dict[str, Any]:
         ref_template=_REFERENCE,
     )
     components = definitions["$defs"]
-    components["SpeechRequest"]["properties"]["provider"] = {
-        "anyOf": [{"enum": sorted(farm().router.names)}, {"type": "null"}]
-    }
+    providers = {"enum": sorted(farm().router.names)}
+    for model in ("SpeechRequest", "VoiceConfig"):
+        components[model]["properties"]["provider"] = {"anyOf": [providers, {"type": "null"}]}
     components["SpeechRequest"]["properties"]["text"]["maxLength"] = farm().settings.max_text_chars
     return {
         "openapi": "3.1.0",
@@ -154,7 +180,7 @@ def _describe(rule: Rule, operation: Operation) -> dict[str, Any]:
     if operation.body:
         description["requestBody"] = {
             "required": True,
-            "content": _content("application/json", operation.body),
+            "content": _content(operation.body_type, operation.body),
         }
     if operation.is_open:
         description["security"] = []
@@ -168,6 +194,8 @@ def _responses(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
             content = {audio_format.content_type: {} for audio_format in AudioFormat}
         elif isinstance(body, type):
             content = _content("application/json", body)
+        elif body:
+            content = {body: {}}
         yield str(status), {"description": _PHRASES[status], "content": content}
     problems = operation.problems if operation.is_open else (*_GUARDED, *operation.problems)
     for status in sorted(problems):
@@ -183,6 +211,7 @@ _PHRASES = {
     200: "Done",
     201: "Made",
     202: "Accepted: a job will have it",
+    204: "Gone",
     206: "A piece of it",
     304: "You have it already",
     400: "The body is not valid",
@@ -192,7 +221,7 @@ _PHRASES = {
     409: "Its state does not allow it",
     412: "It is not what If-Match names",
     413: "The body is too large",
-    415: "The body is not declared as JSON",
+    415: "The body is not of the type that is taken here",
     416: "There is no such piece",
     422: "A field cannot be used",
     429: "Too much was begun in this minute; see Retry-After",

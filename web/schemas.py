@@ -134,6 +134,41 @@ class Personalities(Body):
     next_cursor: str | None
 
 
+class PersonalityPatch(Body):
+    """A JSON merge patch (RFC 7396) of a profile: what is left out stays, `null` is the default."""
+
+    name: str | None = None
+    personality_name: str | None = None
+    is_active: bool | None = None
+    is_default: bool | None = None
+    language: str | None = None
+    voice_config: VoiceConfig | None = None
+
+
+class VoiceUpload(Body):
+    """A sample of somebody's voice."""
+
+    audio: Annotated[
+        bytes,
+        Field(
+            description="WAV, FLAC, OGG or MP3 of 5 to 30 seconds, at least 16 kHz, at most 10 MB.",
+            json_schema_extra={"format": "binary"},
+        ),
+    ]
+    consent: Annotated[Literal["true"], Field(description="Whoever speaks in it agrees to its use.")]
+
+
+class VoiceSample(Body):
+    """What was found in a sample that was taken."""
+
+    score: Annotated[float, Field(ge=0, le=100, description="How well a provider can clone it.")]
+    rating: str
+    warnings: Annotated[list[str], Field(description="What would make it better.")]
+    duration_seconds: float
+    sample_rate: Annotated[int, Field(description="Of what was uploaded; it is kept at 24 kHz.")]
+    voice_revision: int
+
+
 class Key(Body):
     """An API key, without its secret."""
 

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from shared.consents import SampleRow
 from shared.errors import SettingsError
 from shared.keys import KeyRow
 from shared.personalities import PersonalityRow
@@ -54,7 +55,7 @@ def _refuse_foreign(connection: Connection, steps: ScriptDirectory) -> None:
             f"a newer voicefarm or another program made this database (schema {', '.join(held)}); "
             "start that one, or set DATABASE_URL to a database of voicefarm's own"
         )
-    ours = {PersonalityRow.__tablename__, KeyRow.__tablename__}
+    ours = {PersonalityRow.__tablename__, KeyRow.__tablename__, SampleRow.__tablename__}
     if not held and (taken := ours & set(inspect(connection).get_table_names())):
         raise SettingsError(
             f"another program made the tables {', '.join(sorted(taken))} of this database; "

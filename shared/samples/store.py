@@ -43,6 +43,11 @@ _FAILED = (
 log = structlog.get_logger()
 
 
+def new_sample_id() -> str:
+    """Give an ID that no sample has."""
+    return uuid.uuid4().hex
+
+
 class SampleStore:
     """Samples under opaque IDs. Making one opens nothing.
 
@@ -52,12 +57,12 @@ class SampleStore:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def put(self, pcm: bytes) -> str:
+    def put(self, pcm: bytes, sample_id: str | None = None) -> str:
         """Keep a sample and give its ID; when this returns it is there as a whole, and nobody saw less.
 
-        In a folder, only its owner can read it.
+        Who must know the ID before takes it from `new_sample_id`. In a folder, only its owner can read it.
         """
-        sample_id = uuid.uuid4().hex
+        sample_id = sample_id or new_sample_id()
         with self._opened() as (place, root):
             path = f"{root}/{sample_id}/{SAMPLE}"
             if isinstance(place, LocalFileSystem):

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from sqlalchemy import inspect, text
 
 from shared.cli.migrate import migrate_command
+from shared.consents import SampleRow
 from shared.database import Base, Database
 from shared.directory import Changes
 from shared.errors import SettingsError, StateUnavailable
@@ -24,7 +25,8 @@ ADMIN_KEY = "an-admin-key-of-at-least-32-characters"
 
 
 def test_the_steps_make_exactly_the_models_tables(database):
-    assert set(Base.metadata.tables) == {PersonalityRow.__tablename__, KeyRow.__tablename__}
+    models = (PersonalityRow, KeyRow, SampleRow)
+    assert set(Base.metadata.tables) == {model.__tablename__ for model in models}
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 

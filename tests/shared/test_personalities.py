@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +14,7 @@ from shared.database import Database
 from shared.directory import Changes
 from shared.errors import Conflict, NotFound
 from shared.personalities import Personalities, PersonalityRow, VoiceConfig, VoiceSettings
+from shared.profiles import Profile
 
 MARCEL, SHANTE, ZAC = (f"00000000-0000-0000-0001-00000000000{number}" for number in (1, 2, 3))
 
@@ -100,6 +103,92 @@ def test_a_new_voice_configuration_moves_the_voice_revision(personalities):
     assert after.voice_config == config
     assert after.voice_revision == before.voice_revision + 1
     assert personalities.get(SHANTE).voice_revision == before.voice_revision
+
+
+def test_one_that_is_added_is_there_as_it_was_given(personalities):
+    ann = Profile(name="ann", language="fr", voice_config=VoiceConfig(voices={"espeak": "f3"})).new()
+    personalities.add(ann)
+    assert personalities.get(ann.id) == ann
+    assert personalities.remove(ann.id, lambda _: None) == ann
+    with pytest.raises(NotFound):
+        personalities.get(ann.id)
+
+
+def test_a_name_is_taken_once(personalities):
+    with pytest.raises(Conflict, match="Another personality is called 'zac'"):
+        personalities.add(Profile(name="zac").new())
+    with pytest.raises(Conflict, match="Another personality is called 'zac'"):
+        personalities.change(SHANTE, lambda one: replace(one, name="zac"))
+    assert [one.name for one in personalities.list()] == ["marcel", "shante", "zac"]
+
+
+def test_names_are_listed_in_the_order_of_their_characters(personalities):
+    for name in ("Zoe", "anna", "Émile", "bob"):
+        personalities.add(Profile(name=name).new())
+    names = [one.name for one in personalities.list()]
+    assert names == sorted(names)
+
+
+def test_changes_at_once_follow_one_another_and_none_is_lost(personalities):
+    def name_voice(number):
+        def edit(one):
+            voices = one.voice_config.voices | {f"provider {number}": "voice"}
+            return replace(one, voice_config=one.voice_config.model_copy(update={"voices": voices}))
+
+        return personalities.change(ZAC, edit)
+
+    with ThreadPoolExecutor(4) as pool:
+        changes = list(pool.map(name_voice, range(8)))
+    after = personalities.get(ZAC)
+    assert len(after.voice_config.voices) == 1 + 8
+    assert sorted(new.voice_revision for _, new in changes) == list(range(2, 10))
+    assert all(new.voice_revision == old.voice_revision + 1 for old, new in changes)
+
+
+def test_an_edit_that_refuses_changes_nothing(personalities):
+    def refuse(_):
+        raise Conflict
+
+    before = personalities.get(ZAC)
+    for change in (personalities.change, personalities.remove):
+        with pytest.raises(Conflict):
+            change(ZAC, refuse)
+    assert personalities.get(ZAC) == before
+
+
+def test_the_default_moves_in_one_step(personalities):
+    personalities.change(ZAC, lambda one: replace(one, is_default=True))
+    assert personalities.default().id == ZAC
+    ann = Profile(name="ann", is_default=True).new()
+    personalities.add(ann)
+    assert personalities.default() == ann
+    assert [one.is_default for one in personalities.list()].count(True) == 1
+
+
+def test_many_who_become_the_default_at_once_leave_one(personalities):
+    def promote(personality_id):
+        try:
+            personalities.change(personality_id, lambda one: replace(one, is_default=True))
+        except Conflict:
+            return False
+        return True
+
+    for _ in range(5):
+        personalities.change(MARCEL, lambda one: replace(one, is_default=True))
+        with ThreadPoolExecutor(2) as pool:
+            assert any(pool.map(promote, (SHANTE, ZAC)))
+        assert [one.is_default for one in personalities.list()].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    "edit", [{"is_active": False}, {"is_default": False}, {"is_default": False, "is_active": False}], ids=str
+)
+def test_the_default_keeps_its_post(personalities, edit):
+    with pytest.raises(Conflict, match="marcel is the default"):
+        personalities.change(MARCEL, lambda one: replace(one, **edit))
+    with pytest.raises(Conflict, match="marcel is the default"):
+        personalities.remove(MARCEL, lambda _: None)
+    assert personalities.default().id == MARCEL
 
 
 @pytest.mark.parametrize(

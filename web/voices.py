@@ -1,0 +1,64 @@
+"""`/api/voice/personalities/ID/voice`: the sample of somebody's voice that providers clone."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, g, request
+
+from shared.keys import Scope
+from web import schemas
+from web.auth import requires
+from web.context import farm
+from web.personalities import checked
+from web.responses import as_json
+from web.uploads import uploaded_sample
+
+blueprint = Blueprint("voices", __name__)
+
+
+@blueprint.put("/api/voice/personalities/<personality_id>/voice")
+@requires(Scope.MANAGE)
+def upload(personality_id: str) -> Response:
+    """Give a personality the voice of a sample: WAV, FLAC, OGG or MP3, 5 to 30 s; audio of before is gone.
+
+    `consent` says that whoever speaks in it agrees; that is recorded with the key that said so.
+    """
+    farm().personalities.get(checked(personality_id))
+    personality, sample = farm().roster.take_sample(
+        checked(personality_id), uploaded_sample(), key_id=g.caller.id
+    )
+    return as_json(
+        schemas.VoiceSample(
+            score=sample.score,
+            rating=sample.rating,
+            warnings=list(sample.warnings),
+            duration_seconds=sample.duration_seconds,
+            sample_rate=sample.sample_rate,
+            voice_revision=personality.voice_revision,
+        )
+    )
+
+
+@blueprint.after_request
+def _hang_up(response: Response) -> Response:
+    """Close the connection after a refused upload: what is left of its body is no next request."""
+    if request.endpoint == "voices.upload" and response.status_code >= HTTPStatus.BAD_REQUEST:
+        response.headers["Connection"] = "close"
+    return response
+
+
+@blueprint.get("/api/voice/personalities/<personality_id>/voice")
+@requires(Scope.MANAGE)
+def download(personality_id: str) -> Response:
+    """Answer with the sample as it is kept: mono, 24 kHz, 16 bit."""
+    data = farm().roster.sample(checked(personality_id))
+    return Response(data, content_type="audio/wav", headers={"Cache-Control": "no-store"})
+
+
+@blueprint.delete("/api/voice/personalities/<personality_id>/voice")
+@requires(Scope.MANAGE)
+def remove(personality_id: str) -> Response:
+    """Delete the sample and everything that was made from it."""
+    farm().roster.remove_sample(checked(personality_id))
+    return Response(status=204)
