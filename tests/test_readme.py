@@ -34,7 +34,7 @@ def test_every_command_is_described_and_exists():
 
 
 def test_every_command_has_help():
-    groups = [COMMANDS[name] for name in ("keys",)]
+    groups = [COMMANDS[name] for name in ("personalities", "voice", "keys")]
     for command in [
         *COMMANDS.values(),
         *(command for group in groups for command in group.commands.values()),

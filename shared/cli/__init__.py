@@ -12,6 +12,8 @@ from shared.errors import VoicefarmError
 _COMMANDS = {
     "up": "shared.cli.up:up",
     "say": "shared.cli.say:say",
+    "personalities": "shared.cli.personalities:personalities",
+    "voice": "shared.cli.voice:voice",
     "keys": "shared.cli.keys:keys",
     "doctor": "shared.cli.doctor:doctor",
     "migrate": "shared.cli.migrate:migrate_command",

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shared.cli.client import FarmClient
+from shared.cli.tables import echo_table, minute
 from shared.keys import Scope
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from uuid import UUID
 
 KEYS = "/api/voice/keys"
@@ -72,7 +72,7 @@ def create(scope: str, name: str | None, expires: datetime | None) -> None:
     }
     with FarmClient(Settings.load()) as farm:
         key = farm.request("POST", KEYS, json=body).json()
-    until = f"until {_minute(key['expires_at'])} UTC" if key["expires_at"] else "until it is revoked"
+    until = f"until {minute(key['expires_at'])} UTC" if key["expires_at"] else "until it is revoked"
     click.echo(
         f"Made the key {key['name']!r} of scope {scope}, good {until}. Its ID is {key['id']}.", err=True
     )
@@ -92,7 +92,7 @@ def list_command() -> None:
     """
     with FarmClient(Settings.load()) as farm:
         rows = [_row(key) for key in farm.items(KEYS)]
-    _echo_table(("ID", "BEGINS WITH", "SCOPE", "NAME", "CREATED", "LAST USED", "STATE"), rows)
+    echo_table(("ID", "BEGINS WITH", "SCOPE", "NAME", "CREATED", "LAST USED", "STATE"), rows)
 
 
 @keys.command()
@@ -110,26 +110,16 @@ def _row(key: dict[str, Any]) -> tuple[str, ...]:
         key["prefix"] or "",
         key["scope"],
         key["name"],
-        _minute(key["created_at"]),
-        _minute(key["last_used_at"]) if key["last_used_at"] else "never",
+        minute(key["created_at"]),
+        minute(key["last_used_at"]) if key["last_used_at"] else "never",
         _state(key),
     )
 
 
 def _state(key: dict[str, Any]) -> str:
     if key["revoked_at"]:
-        return f"revoked {_minute(key['revoked_at'])}"
+        return f"revoked {minute(key['revoked_at'])}"
     if key["expires_at"] is None:
         return "good"
     is_over = datetime.fromisoformat(key["expires_at"]) <= datetime.now(UTC)
-    return f"{'expired' if is_over else 'good until'} {_minute(key['expires_at'])}"
-
-
-def _minute(timestamp: str) -> str:
-    return timestamp[:16].replace("T", " ")
-
-
-def _echo_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return f"{'expired' if is_over else 'good until'} {minute(key['expires_at'])}"
