@@ -116,7 +116,7 @@ class Roster:
 
     def _forget_audio(self, before: Personality) -> None:
         try:
-            self._cache.drop(before.id)
+            self._cache.drop(before.id, oldest_revision=before.voice_revision + 1)
         except redis.RedisError as error:
             log.warning("cache_failed", error=type(error).__name__)
 

@@ -5,9 +5,10 @@
 --   voice:entries:{personality}  zset   keys of its entries by the time they expire
 --   voice:sizes:{personality}    hash   bytes of each of them
 --   voice:bytes                  hash   bytes of each personality that has entries
+--   voice:revisions              hash   the oldest voice revision of a personality that is taken in
 --   voice:stats                  hash   counters
 
-local BYTES, STATS = 'voice:bytes', 'voice:stats'
+local BYTES, REVISIONS, STATS = 'voice:bytes', 'voice:revisions', 'voice:stats'
 
 local function now_ms()
   local time = redis.call('TIME')

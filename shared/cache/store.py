@@ -114,7 +114,7 @@ class AudioCache:
         self._redis.hincrby("voice:stats", what, 1)
 
     def store(self, key: str, utterance: Utterance, audio: Audio) -> bool:
-        """Keep audio for its time to live; False when it is larger than an entry may be."""
+        """Keep audio for its time to live; False when it is too large for an entry or its voice is gone."""
         if len(audio.data) > self._max_size_bytes:
             return False
         ttl_s = self._degraded_ttl_s if audio.degraded else self._ttl_s
@@ -129,7 +129,7 @@ class AudioCache:
             sha256=hashlib.sha256(audio.data).hexdigest(),
             expires_ms=int((time.time() + ttl_s) * 1000),
         )
-        self._scripts["store"](
+        stored = self._scripts["store"](
             args=[
                 key,
                 utterance.personality_id,
@@ -137,15 +137,20 @@ class AudioCache:
                 json.dumps(asdict(metadata)),
                 metadata.expires_ms,
                 metadata.sha256,
+                metadata.voice_revision,
             ]
         )
-        return True
+        return bool(stored)
 
-    def drop(self, personality_id: str) -> int:
-        """Delete every entry of a personality; says how many there were."""
+    def drop(self, personality_id: str, *, oldest_revision: int = 0) -> int:
+        """Delete every entry of a personality; says how many there were.
+
+        From then on no audio of a voice older than `oldest_revision` is taken in, such as comes of a
+        synthesis that was under way.
+        """
         deleted, left = 0, 1
         while left:
-            batch, left = self._scripts["drop"](args=[personality_id, _DROP_BATCH])
+            batch, left = self._scripts["drop"](args=[personality_id, _DROP_BATCH, oldest_revision])
             deleted += batch
         return deleted
 

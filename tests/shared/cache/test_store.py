@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -96,6 +97,17 @@ def test_dropping_a_personality_is_exact_and_leaves_the_others(cache):
     assert cache.drop(MARCEL) == 0
     assert all(cache.look(key) is None for key in KEYS[:30])
     assert cache.look(KEYS[30]) is not None
+
+
+def test_audio_of_a_voice_that_is_no_more_is_not_taken_in(cache):
+    cache.store(KEYS[0], utterance(), audio())
+    assert cache.drop(MARCEL, oldest_revision=2) == 1
+    cache.drop(MARCEL, oldest_revision=1)
+    assert not cache.store(KEYS[0], utterance(), audio())
+    assert cache.look(KEYS[0]) is None
+    assert cache.store(KEYS[1], replace(utterance(), voice_revision=2), audio())
+    assert cache.store(KEYS[2], utterance(SHANTE), audio())
+    assert cache.stats().entries == 2
 
 
 def test_dropping_costs_what_the_personality_holds(cache, redis):
