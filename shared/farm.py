@@ -22,7 +22,8 @@ from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
 from shared.errors import NotFound, NoVoiceSample, QueueFull
 from shared.keys import Scope
-from shared.ledger import FinishReader, Ledger, Sweep
+from shared.ledger import FinishReader, Ledger, Sweep, log_fields
+from shared.log import current_request_id
 from shared.models import (
     PITCH_RANGE_SEMITONES,
     SPEED_RANGE,
@@ -133,6 +134,7 @@ class Farm:
                 owner=caller.id,
                 request=request.model_copy(update=resolved),
                 looked_ago_ms=math.ceil((time.monotonic() - looked_at) * 1000),
+                request_id=current_request_id(),
             )
         except QueueFull as full:
             drained_s = self.presence.eta_seconds(provider, self.ledger.queued(provider))
@@ -141,7 +143,8 @@ class Farm:
         if submitted.how == "new":
             self.doorbell.ring(provider, submitted.rendering_id)
         self._count("misses" if submitted.how == "new" else "coalesced")
-        log.info("job_submitted", job_id=job_id, how=submitted.how, provider=provider)
+        about = log_fields(submitted.rendering_id) | {"job_id": job_id}
+        log.info("job_submitted", how=submitted.how, provider=provider, **about)
         return self._job(job_id)
 
     def _count(self, what: str) -> None:

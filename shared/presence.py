@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
 from shared.connections import state_errors
+from shared.provider_stats import ProviderStats
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 2.0
 # Three heartbeats and a little: a worker that has been silent for so long is taken for dead.
 LIVE_FOR_MS = 7_000
-# Weight of the newest synthesis in the moving average of service times.
-_SMOOTHING = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +33,11 @@ class Presence:
 
     voice:workers            zset  worker names by the time of their last heartbeat
     voice:worker:{name}      what it is
-    voice:service:{provider} moving average of the time that a synthesis takes there
     """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._stats = ProviderStats(redis)
 
     def beat(self, worker: Worker) -> None:
         """Say that a worker lives."""
@@ -72,21 +71,9 @@ class Presence:
         """Count how many syntheses the provider's live workers can do at once."""
         return sum(worker.slots for worker in self.workers() if worker.provider == provider)
 
-    def note_service(self, provider: str, duration_ms: float) -> None:
-        """Take one synthesis into the provider's average."""
-        with state_errors():
-            key = f"voice:service:{provider}"
-            before = self._redis.get(key)
-            mean = (
-                duration_ms if before is None else float(before) + _SMOOTHING * (duration_ms - float(before))
-            )
-            self._redis.set(key, mean)
-
     def service_ms(self, provider: str) -> float:
-        """Give the mean time of a synthesis; one second until there was one."""
-        with state_errors():
-            mean = self._redis.get(f"voice:service:{provider}")
-        return 1000.0 if mean is None else float(mean)
+        """Give the mean time of a synthesis lately; one second until there was one."""
+        return self._stats.service_ms(provider)
 
     def eta_seconds(self, provider: str, position: int) -> float:
         """Estimate when the rendering at this position of the provider's queue is done."""

@@ -108,6 +108,13 @@ class Settings(BaseSettings):
         alias="VOICEFARM_MAX_BACKLOG",
         description="Syntheses that may wait for one provider; beyond it requests get 503 queue_full.",
     )
+    front_processes: int = Field(
+        1,
+        ge=1,
+        le=256,
+        alias="VOICEFARM_FRONT_PROCESSES",
+        description="Processes that the front runs; they add up their metrics in the state folder.",
+    )
     max_waiters: int = Field(
         32,
         ge=1,

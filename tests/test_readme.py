@@ -10,6 +10,7 @@ from flask import Flask
 import web.cache
 import web.health
 import web.jobs
+import web.metrics
 import web.personalities
 import web.speech
 from shared.cli import main
@@ -39,7 +40,7 @@ def test_every_command_has_help():
 
 def test_every_address_is_described_and_exists():
     app = Flask("readme")
-    for part in (web.speech, web.jobs, web.personalities, web.cache, web.health):
+    for part in (web.speech, web.jobs, web.personalities, web.cache, web.health, web.metrics):
         app.register_blueprint(part.blueprint)
     routes = {
         (method, re.sub(r"<\w+>", lambda name: "KEY" if name[0] == "<key>" else "ID", rule.rule))

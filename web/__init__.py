@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,7 +11,7 @@ from flask import Flask, g
 from shared.farm import Farm
 from shared.log import configure_logging
 from shared.settings import Settings
-from web import cache, dashboard, health, jobs, openapi, personalities, speech
+from web import cache, dashboard, health, jobs, metrics, openapi, personalities, speech
 from web.errors import register_errors
 from web.requests import MAX_JSON_BYTES, request_id
 
@@ -30,8 +31,9 @@ def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Fl
     app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES + 1
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["voicefarm"] = farm
+    app.extensions["voicefarm.metrics"] = metrics.make_metrics(farm)
     register_errors(app)
-    for part in (speech, jobs, personalities, cache, health, openapi, dashboard):
+    for part in (speech, jobs, personalities, cache, health, metrics, openapi, dashboard):
         app.register_blueprint(part.blueprint)
     app.before_request(_begin)
     app.after_request(_label)
@@ -39,6 +41,7 @@ def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Fl
 
 
 def _begin() -> None:
+    g.begun_s = time.perf_counter()
     g.request_id = request_id()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)

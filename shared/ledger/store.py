@@ -91,10 +91,12 @@ class Ledger:
         owner: str,
         request: SpeechRequest,
         looked_ago_ms: int,
+        request_id: str = "",
     ) -> Submitted:
         """Record a job and join or begin its rendering.
 
         `looked_ago_ms` tells how long ago the caller looked in the cache; audio finished since is "done".
+        `request_id` names the HTTP request for the log lines of whoever works on it.
 
         Raises:
             QueueFull: the provider's backlog is at its limit; no job was left behind.
@@ -115,6 +117,7 @@ class Ledger:
             json.dumps(chain),
             owner,
             request.model_dump_json(),
+            request_id,
         )
         if how == b"full":
             raise QueueFull(f"{self._max_backlog} syntheses wait for {provider} already")
@@ -132,6 +135,7 @@ class Ledger:
             utterance=Utterance.from_json(reply[2]),
             chain=tuple(json.loads(reply[3])),
             attempts=parse_attempts(reply[4]),
+            request_id=(reply[5] or b"").decode(),
         )
 
     def renew(self, claim: Claim) -> str:
@@ -209,8 +213,9 @@ class Ledger:
                 attempt=int(attempt),
                 chain=tuple(json.loads(chain)),
                 attempts=parse_attempts(attempts),
+                request_id=(request_id or b"").decode(),
             )
-            for rendering, provider, attempt, chain, attempts in self._run(
+            for rendering, provider, attempt, chain, attempts, request_id in self._run(
                 "sweep", SWEEP_BATCH, RING_AGAIN_MS
             )
         ]
