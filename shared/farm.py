@@ -22,7 +22,8 @@ from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
 from shared.errors import NotFound, NoVoiceSample, QueueFull, RateLimited
 from shared.keys import ApiKeys, Scope
-from shared.ledger import KEEP_LIVE_MS, FinishReader, Ledger, Sweep
+from shared.ledger import KEEP_LIVE_MS, FinishReader, Ledger, Sweep, log_fields
+from shared.log import current_request_id
 from shared.models import (
     PITCH_RANGE_SEMITONES,
     SPEED_RANGE,
@@ -149,6 +150,7 @@ class Farm:
                 request=request.model_copy(update=resolved),
                 looked_ago_ms=math.ceil((time.monotonic() - looked_at) * 1000),
                 may_begin=may_begin,
+                request_id=current_request_id(),
             )
         except QueueFull as full:
             self.rate_limit.give_back(caller.id)
@@ -163,7 +165,8 @@ class Farm:
         elif may_begin:
             self.rate_limit.give_back(caller.id)
         self._count("misses" if submitted.how == "new" else "coalesced")
-        log.info("job_submitted", job_id=job_id, how=submitted.how, provider=provider)
+        about = log_fields(submitted.rendering_id) | {"job_id": job_id}
+        log.info("job_submitted", how=submitted.how, provider=provider, **about)
         return self._job(job_id)
 
     def _count(self, what: str) -> None:

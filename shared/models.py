@@ -115,7 +115,8 @@ LanguageTag = Annotated[str, Field(min_length=1, max_length=35), AfterValidator(
 class SpeechRequest(BaseModel):
     """What a caller asked for; a field left out is for the farm to choose."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # What somebody said stays out of errors, and so out of logs.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     text: str
     personality_id: Uuid | None = None

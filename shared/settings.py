@@ -122,6 +122,13 @@ class Settings(BaseSettings):
         description="New syntheses that one API key may begin in a minute; beyond it requests get 429 "
         "rate_limited. 0: as many as it likes.",
     )
+    front_processes: int = Field(
+        1,
+        ge=1,
+        le=256,
+        alias="VOICEFARM_FRONT_PROCESSES",
+        description="Processes that the front runs; they add up their metrics in the state folder.",
+    )
     max_waiters: int = Field(
         32,
         ge=1,

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import structlog
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from shared import errors
@@ -73,7 +73,8 @@ def problem(
     fields: Sequence[errors.FieldError] | None = None,
     attempts: Sequence[errors.FailedAttempt] | None = None,
 ) -> Response:
-    """Give an `application/problem+json` answer."""
+    """Give an `application/problem+json` answer; the metrics count its code."""
+    g.problem_code = code
     body = schemas.Problem(
         type=f"urn:voicefarm:problem:{code}",
         title=_title(code),

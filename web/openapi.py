@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 blueprint = Blueprint("openapi", __name__)
 
 AUDIO = "audio"
+TEXT = "text"
 _REFERENCE = "#/components/schemas/{model}"
 _GUARDED = (401, 403, 503)
 
@@ -35,7 +36,7 @@ class Operation:
     """What a route takes and answers; its words are its view's docstring."""
 
     answers: dict[int, type[BaseModel] | str]
-    """Body by status: a model, or `AUDIO`."""
+    """Body by status: a model, `AUDIO` or `TEXT`."""
     problems: tuple[int, ...] = ()
     body: type[BaseModel] | None = None
     parameters: tuple[dict[str, Any], ...] = ()
@@ -78,6 +79,7 @@ OPERATIONS: dict[str, Operation] = {
     "cache.drop": Operation({200: schemas.PersonalityCleared}, (404,)),
     "health.healthz": Operation({200: schemas.Health}, is_open=True),
     "health.readyz": Operation({200: schemas.Readiness, 503: schemas.Readiness}, is_open=True),
+    "metrics.show": Operation({200: TEXT}, is_open=True),
 }
 
 
@@ -166,6 +168,8 @@ def _responses(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
         content: dict[str, Any] = {}
         if body == AUDIO:
             content = {audio_format.content_type: {} for audio_format in AudioFormat}
+        elif body == TEXT:
+            content = {"text/plain": {}}
         elif isinstance(body, type):
             content = _content("application/json", body)
         yield str(status), {"description": _PHRASES[status], "content": content}

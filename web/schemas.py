@@ -18,7 +18,8 @@ CacheStatus = Literal["HIT", "MISS", "COALESCED"]
 class Body(BaseModel):
     """What every answer's body has in common."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What somebody said stays out of errors, and so out of logs.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class FieldProblem(Body):

@@ -14,6 +14,7 @@ from shared.models import SpeechRequest
 from web.auth import requires
 from web.context import farm
 from web.jobs import CACHE_STATUS, accepted
+from web.metrics import count
 from web.requests import json_body, preferred_wait_s, queried_wait_s
 from web.responses import cached_audio, job_audio
 
@@ -60,9 +61,11 @@ def _answer(job: Job) -> Response:
 
 @blueprint.after_request
 def _label(response: Response) -> Response:
-    if request.endpoint == "speech.synthesize":
+    if request.endpoint == "speech.synthesize" and request.method == "POST":
         # A refusal is a miss, too: what was asked for is not in the cache.
-        response.headers["X-Cache-Status"] = g.get("cache_status", "MISS")
+        cache_status = g.get("cache_status", "MISS")
+        response.headers["X-Cache-Status"] = cache_status
+        count(response, cache_status)
     if g.get("applied_s") is not None:
         response.headers["Preference-Applied"] = f"wait={g.applied_s}"
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Self
 
 import structlog
@@ -31,7 +32,10 @@ class Lease:
         self._claim = claim
         self._stopping = threading.Event()
         self._lost: str | None = None
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        # Its log lines are about the same rendering.
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._renew,), name="lease", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()

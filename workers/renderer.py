@@ -13,6 +13,7 @@ from shared.errors import ModelLoadFailed, ProviderError
 from shared.ledger import Attempt, Result
 from shared.ledger.sweep import next_provider
 from shared.models import Audio
+from shared.provider_stats import Synthesis
 from workers.audio import join
 from workers.encoding import encode
 from workers.lease import Lease, LeaseLost
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from shared.doorbell import Doorbell
     from shared.ledger import Claim, Ledger
     from shared.presence import Presence
+    from shared.provider_stats import ProviderStats
     from workers.provider import AudioChunk, Provider
 
 _NOT_LOADED = "The engine could not be loaded; the worker's log says why."
@@ -45,6 +47,7 @@ class Renderer:
         ledger: Ledger,
         cache: AudioCache,
         presence: Presence,
+        stats: ProviderStats,
         doorbell: Doorbell,
     ) -> None:
         self.name = spec.name
@@ -54,6 +57,7 @@ class Renderer:
         self._ledger = ledger
         self._cache = cache
         self._presence = presence
+        self._stats = stats
         self._doorbell = doorbell
 
     def warm_up(self) -> None:
@@ -75,6 +79,7 @@ class Renderer:
         claim = self._ledger.claim(rendering_id, self.name, self._worker)
         if claim is None:
             return
+        structlog.contextvars.bind_contextvars(request_id=claim.request_id)
         begun = time.monotonic()
         try:
             with Lease(self._ledger, claim) as lease:
@@ -93,9 +98,9 @@ class Renderer:
             raise
         else:
             if self._ledger.succeed(claim, result):
-                service_ms = (time.monotonic() - begun) * 1000
-                self._presence.note_service(self.name, service_ms)
-                log.info("rendered", duration_ms=round(service_ms, 1), audio_ms=result.duration_ms)
+                synthesis = Synthesis((time.monotonic() - begun) * 1000, result.duration_ms)
+                log.info("rendered", duration_ms=round(synthesis.service_ms, 1), audio_ms=synthesis.audio_ms)
+                self._stats.note_synthesis(self.name, synthesis)
 
     def _result(self, claim: Claim, lease: Lease) -> Result:
         """Give the audio that an earlier attempt stored before it died, or make it; then cache it.
@@ -150,3 +155,4 @@ class Renderer:
             self._ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", why, attempt)
         elif self._ledger.pass_on(claim.rendering_id, claim.attempt, target, attempt) == "queued":
             self._doorbell.ring(target, claim.rendering_id)
+        self._stats.note_failure(self.name, code)

@@ -5,9 +5,10 @@
 --   voice:live:{cache key}  string  the rendering under way for that key, or just succeeded
 --   voice:due               zset    every live rendering; queued: when to ring again, running: when the lease ends
 --   voice:queue:{provider}  zset    queued renderings, oldest first
+--   voice:ended             hash    how many renderings have ended, by state
 --   voice:finished          stream  ids of renderings that ended or that a job left; what waiting fronts read
 
-local DUE, FINISHED = 'voice:due', 'voice:finished'
+local DUE, ENDED, FINISHED = 'voice:due', 'voice:ended', 'voice:finished'
 
 -- The server's clock, or the time given by a test.
 local function now_ms(frozen_ms)
@@ -51,6 +52,7 @@ local function terminate(id, state, now, keep_ms, field, value)
     redis.call('DEL', live_key(cache_key))
   end
   redis.call('PEXPIRE', key, ttl_ms)
+  redis.call('HINCRBY', ENDED, state, 1)
   announce(id)
 end
 

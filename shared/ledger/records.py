@@ -131,6 +131,8 @@ class Claim:
     utterance: Utterance
     chain: tuple[str, ...]
     attempts: tuple[Attempt, ...]
+    request_id: str
+    """The HTTP request that began it; empty without one."""
 
     @property
     def cache_key(self) -> str:
@@ -147,6 +149,7 @@ class Waiting:
     attempt: int
     chain: tuple[str, ...]
     attempts: tuple[Attempt, ...]
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,11 @@ def rendering_id(cache_key: str, job_id: str) -> str:
 def cache_key_of(rendering_id: str) -> str:
     """Give the cache key in a rendering's name."""
     return rendering_id.partition(":")[0]
+
+
+def log_fields(rendering_id: str) -> dict[str, str]:
+    """Give what every log line about a rendering carries: its short name, and the job that began it."""
+    return {"rendering": rendering_id[:12], "job_id": rendering_id.partition(":")[2]}
 
 
 def parse_attempts(text: str | bytes) -> tuple[Attempt, ...]:

@@ -92,11 +92,13 @@ class Ledger:
         request: SpeechRequest,
         looked_ago_ms: int,
         may_begin: bool = True,
+        request_id: str = "",
     ) -> Submitted:
         """Record a job and join or begin its rendering.
 
         `looked_ago_ms` tells how long ago the caller looked in the cache; audio finished since is "done".
         Without `may_begin` it may only join what is under way, which makes no work.
+        `request_id` names the HTTP request for the log lines of whoever works on it.
 
         Raises:
             QueueFull: the provider's backlog is at its limit; no job was left behind.
@@ -119,6 +121,7 @@ class Ledger:
             owner,
             request.model_dump_json(),
             int(may_begin),
+            request_id,
         )
         if how == b"barred":
             raise RateLimited
@@ -138,6 +141,7 @@ class Ledger:
             utterance=Utterance.from_json(reply[2]),
             chain=tuple(json.loads(reply[3])),
             attempts=parse_attempts(reply[4]),
+            request_id=(reply[5] or b"").decode(),
         )
 
     def renew(self, claim: Claim) -> str:
@@ -215,8 +219,9 @@ class Ledger:
                 attempt=int(attempt),
                 chain=tuple(json.loads(chain)),
                 attempts=parse_attempts(attempts),
+                request_id=(request_id or b"").decode(),
             )
-            for rendering, provider, attempt, chain, attempts in self._run(
+            for rendering, provider, attempt, chain, attempts, request_id in self._run(
                 "sweep", SWEEP_BATCH, RING_AGAIN_MS
             )
         ]

@@ -5,6 +5,7 @@ local frozen, cache_key, id, job_id, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[
 local max_backlog, deadline_ms, ring_ms = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local looked_ago_ms, ttl_ms, max_attempts = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
 local utterance, chain, owner, request, may_begin = ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16] == '1'
+local request_id = ARGV[17]
 
 local now = now_ms(frozen)
 local job_key = 'voice:job:' .. job_id
@@ -30,7 +31,7 @@ if how == 'new' then
   if redis.call('ZCARD', queue_key(provider)) >= max_backlog then return {'full', ''} end
   redis.call('HSET', rendering_key(id), 'cache_key', cache_key, 'utterance', utterance, 'chain', chain,
     'attempt', 0, 'max_attempts', max_attempts, 'attempts', '', 'jobs', 1, 'created_ms', now,
-    'deadline_ms', now + deadline_ms, 'ttl_ms', ttl_ms)
+    'deadline_ms', now + deadline_ms, 'ttl_ms', ttl_ms, 'request_id', request_id)
   redis.call('SET', live_key(cache_key), id)
   enqueue(id, provider, now, now + ring_ms)
 end

@@ -199,7 +199,7 @@ def test_a_scope_that_is_too_small_is_told(speaker, method, path, scope):
         is_problem(answer, 403, "forbidden")
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/"])
 def test_some_addresses_need_no_key(http, path):
     http.headers.pop("Authorization")
     assert http.get(path).status_code == 200

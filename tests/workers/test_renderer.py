@@ -12,6 +12,7 @@ from shared.catalog import ProviderSpec
 from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
 from shared.ledger import Status
 from shared.presence import Presence, Worker
+from shared.provider_stats import ProviderStats, ProviderTotals
 from tests.shared.ledger.machine import CHAIN, KEYS, Bell, make_ledger, result, submit
 from workers.provider import AudioChunk
 from workers.renderer import Renderer
@@ -120,7 +121,10 @@ def renderer(redis, ledger, cache, bell):
             name=name, title=name, module=f"{__name__}:{provider.__name__}", requires=(), extra="none",
             languages=frozenset({"en"}), clones=False,
         )  # fmt: skip
-        return Renderer(spec, worker="test", ledger=ledger, cache=cache, presence=presence, doorbell=bell)
+        return Renderer(
+            spec, worker="test", ledger=ledger, cache=cache, presence=presence,
+            stats=ProviderStats(redis), doorbell=bell,
+        )  # fmt: skip
 
     return make
 
@@ -159,6 +163,21 @@ def test_a_failing_provider_leads_to_the_next_one(ledger, cache, renderer, bell,
     renderer(Sounding, CHAIN[1]).render(submitted.rendering_id)
     job = ledger.job(job_id)
     assert (job.status, job.provider, job.result.degraded) == (Status.SUCCEEDED, CHAIN[1], True)
+
+
+def test_what_a_provider_did_is_counted(redis, ledger, renderer):
+    for key in KEYS[:2]:
+        renderer(Sounding).render(submit(ledger, key)[1].rendering_id)
+    renderer(Voiceless).render(submit(ledger, KEYS[2])[1].rendering_id)
+    renderer(Sounding).render("never:heard-of")
+    totals = ProviderStats(redis).totals(CHAIN)
+    spoke = totals[CHAIN[0]]
+    assert sum(spoke.syntheses_by_time) == 2
+    assert spoke.audio_s == pytest.approx(0.4)
+    assert 0 < spoke.service_s < 5
+    assert spoke.real_time_factor == pytest.approx(spoke.service_s / spoke.audio_s)
+    assert spoke.failures == {"voice_not_found": 1}
+    assert totals[CHAIN[1]] == ProviderTotals()
 
 
 def test_an_unexpected_error_is_recorded_and_raised(ledger, renderer, bell):
