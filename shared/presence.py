@@ -88,9 +88,13 @@ class Presence:
             mean = self._redis.get(f"voice:service:{provider}")
         return 1000.0 if mean is None else float(mean)
 
+    def pace_seconds(self, provider: str) -> float:
+        """Estimate how long it takes from one synthesis that ends there to the next."""
+        return self.service_ms(provider) / max(self.slots(provider), 1) / 1000
+
     def eta_seconds(self, provider: str, position: int) -> float:
         """Estimate when the rendering at this position of the provider's queue is done."""
-        return round(position * self.service_ms(provider) / max(self.slots(provider), 1) / 1000, 3)
+        return round(position * self.pace_seconds(provider), 3)
 
     def _now_ms(self) -> int:
         seconds, microseconds = self._redis.time()

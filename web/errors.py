@@ -30,6 +30,7 @@ STATUS: dict[type[errors.VoicefarmError], int] = {
     errors.LanguageNotSupported: 422,
     errors.NoVoiceSample: 422,
     errors.SsmlNotSupported: 422,
+    errors.IdempotencyMismatch: 422,
     errors.SynthesisFailed: 502,
     errors.NoProvider: 503,
     errors.QueueFull: 503,

@@ -15,6 +15,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
       add_attempt(id, cjson.encode({provider = provider, code = 'worker_lost', duration_ms = now - claimed_ms,
         detail = 'The worker stopped answering.'}))
       enqueue(id, provider, created_ms, now + ring_ms)
+      announce(id)
     end
     if tonumber(jobs) <= 0 then
       terminate(id, 'cancelled', now, 0, 'error', '')

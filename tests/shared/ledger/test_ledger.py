@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from shared.errors import QueueFull, StateUnavailable
-from shared.ledger import Attempt, FinishReader, Status
+from shared.ledger import Attempt, TransitionReader, Status
 from shared.ledger.store import KEEP_LIVE_MS, LOSSES_PER_PROVIDER, RING_AGAIN_MS
 from shared.ledger.sweep import next_provider
 from tests.servers import running_redis
@@ -60,26 +60,9 @@ def test_a_request_that_looked_after_the_end_begins_anew(ledger):
 
 def test_a_submission_whose_reply_was_lost_is_not_counted_twice(ledger, redis):
     job_id, first = submit(ledger, KEYS[0])
-    submit_again = ledger._scripts["submit"]
-    arguments = [
-        0,
-        KEYS[0],
-        "other",
-        job_id,
-        CHAIN[0],
-        10,
-        DEADLINE_MS,
-        5,
-        0,
-        1000,
-        6,
-        "{}",
-        "[]",
-        "owner",
-        "{}",
-    ]
-    assert [part.decode() for part in submit_again(args=arguments)] == ["new", first.rendering_id]
+    assert submit(ledger, KEYS[0], job_id=job_id)[1] == first
     assert redis.hget(f"voice:rendering:{first.rendering_id}", "jobs") == b"1"
+    assert redis.zcard("voice:jobs") == 1
 
 
 def test_a_full_queue_refuses_and_leaves_nothing_behind(redis):
@@ -233,7 +216,7 @@ def test_what_has_ended_is_kept_for_a_while_only(ledger, redis):
 
 def test_who_waits_is_woken_by_the_end(ledger, every_redis):
     job_id, submitted = submit(ledger, KEYS[0])
-    reader = FinishReader(every_redis.url(1))
+    reader = TransitionReader(every_redis.url(1))
     with reader.watching(submitted.rendering_id) as finished:
         assert not ledger.job(job_id).status.has_ended
         threading.Thread(target=succeed, args=(ledger, submitted.rendering_id)).start()
@@ -246,7 +229,7 @@ def test_who_waits_survives_a_restart_of_redis(tmp_path, every_redis):
     with running_redis(every_redis.binary, tmp_path) as server:
         ledger = make_ledger(server.client(1))
         job_id, submitted = submit(ledger, KEYS[0])
-        reader = FinishReader(server.url(1))
+        reader = TransitionReader(server.url(1))
         with reader.watching(submitted.rendering_id) as finished:
             server.client(1).config_set("appendfsync", "always")
             ledger.redis.set("written", 1)
