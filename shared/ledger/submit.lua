@@ -48,12 +48,13 @@ elseif how == 'hit' and redis.call('EXISTS', rendering_key(id)) == 0 then
   redis.call('HSET', rendering_key(id), 'state', 'succeeded', 'provider', provider, 'attempts', '',
     'started_ms', now, 'finished_ms', now, 'result', result)
 end
--- Such a job ends now, later than those before it.
-if how == 'hit' or how == 'done' then retain(id, ttl_ms) end
+-- Such a job has ended, later than those before it.
+local has_ended = how == 'hit' or how == 'done'
+if has_ended then retain(id, ttl_ms) end
 
 redis.call('HSET', job_key(job_id), 'rendering', id, 'how', how, 'owner', owner, 'request', request,
   'created_ms', now, 'deadline_ms', now + deadline_ms)
-redis.call('PEXPIRE', job_key(job_id), deadline_ms + ttl_ms)
+redis.call('PEXPIRE', job_key(job_id), has_ended and ttl_ms or deadline_ms + ttl_ms)
 if idempotency_key ~= '' then
   redis.call('HSET', reservation, 'body', body, 'job', job_id)
   redis.call('PEXPIRE', reservation, DAY_MS)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from shared.errors import QueueFull, StateUnavailable
-from shared.ledger import Attempt, TransitionReader, Status
+from shared.ledger import Attempt, Status, TransitionReader
 from shared.ledger.store import KEEP_LIVE_MS, LOSSES_PER_PROVIDER, RING_AGAIN_MS
 from shared.ledger.sweep import next_provider
 from tests.servers import running_redis
