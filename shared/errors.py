@@ -5,7 +5,7 @@
     │   ├── MalformedJson         ├── BadRequest            ├── Unauthorized
     │   ├── Forbidden             ├── NotFound              ├── Conflict
     │   ├── BodyTooLarge          ├── UnsupportedMediaType  ├── InvalidRequest
-    │   └── LanguageNotSupported  ── NoVoiceSample ── SsmlNotSupported
+    │   └── LanguageNotSupported  ── NoVoiceSample ── SsmlNotSupported ── IdempotencyMismatch
     ├── Unavailable               later it works; carries `retry_after_s`
     │   └── NoProvider ── QueueFull ── RateLimited ── StateUnavailable
     ├── SynthesisFailed           every provider of the chain failed; carries `attempts`
@@ -135,6 +135,12 @@ class SsmlNotSupported(RequestError):
     """The text holds SSML; send plain text, and speed and pitch as fields."""
 
     code = "ssml_not_supported"
+
+
+class IdempotencyMismatch(RequestError):
+    """This Idempotency-Key was sent with another body before; choose a new one for each new request."""
+
+    code = "idempotency_mismatch"
 
 
 class Unavailable(VoicefarmError):

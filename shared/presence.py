@@ -81,9 +81,13 @@ class Presence:
         """Give the mean time of a synthesis lately; one second until there was one."""
         return self._stats.service_ms(provider)
 
+    def pace_seconds(self, provider: str) -> float:
+        """Estimate how long it takes from one synthesis that ends there to the next."""
+        return self.service_ms(provider) / max(self.slots(provider), 1) / 1000
+
     def eta_seconds(self, provider: str, position: int) -> float:
         """Estimate when the rendering at this position of the provider's queue is done."""
-        return round(position * self.service_ms(provider) / max(self.slots(provider), 1) / 1000, 3)
+        return round(position * self.pace_seconds(provider), 3)
 
     def drain_seconds(self, provider: str, queued: int) -> float:
         """Estimate when a backlog is done, and what runs meanwhile: where work waits, every slot is taken."""

@@ -31,6 +31,7 @@ STATUS: dict[type[errors.VoicefarmError], int] = {
     errors.NoVoiceSample: 422,
     errors.SsmlNotSupported: 422,
     errors.RateLimited: 429,
+    errors.IdempotencyMismatch: 422,
     errors.SynthesisFailed: 502,
     errors.NoProvider: 503,
     errors.QueueFull: 503,

@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 
     from shared.farm import Farm
 
-_ANSWERS = [
-    ("HIT", "audio"),
-    *((cache_status, outcome) for cache_status in ("MISS", "COALESCED") for outcome in ("audio", "job")),
-]
+_ANSWERS = [(status, outcome) for status in ("HIT", "MISS", "COALESCED") for outcome in ("audio", "job")]
 
 # From a hit in memory, some 0.3 ms, to the longest wait there is.
 _TIME_BOUNDS_S = (

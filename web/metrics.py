@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, g, request
 
 from web.context import metrics
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 blueprint = Blueprint("metrics", __name__)
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
-_OUTCOMES = {200: "audio", 202: "job"}
+_ASKS_FOR_SPEECH = {"speech.synthesize", "jobs.create"}
 
 
 @blueprint.get("/metrics")
@@ -38,10 +39,14 @@ def make_metrics(farm: Farm) -> FrontMetrics:
     return FrontMetrics(farm, folder)
 
 
-def count(response: Response, cache_status: str) -> None:
-    """Count the answer to a request for speech."""
-    outcome = _OUTCOMES.get(response.status_code)
-    if outcome:
-        metrics().count_answer(cache_status, outcome, time.perf_counter() - g.begun_s)
-    else:
-        metrics().count_refusal(cache_status, g.problem_code)
+@blueprint.after_app_request
+def _count(response: Response) -> Response:
+    """Count the answer to a request for speech; a refusal is a miss."""
+    if request.method == "POST" and request.endpoint in _ASKS_FOR_SPEECH:
+        cache_status = g.get("cache_status", "MISS")
+        if response.status_code < HTTPStatus.BAD_REQUEST:
+            outcome = "audio" if response.mimetype.startswith("audio/") else "job"
+            metrics().count_answer(cache_status, outcome, time.perf_counter() - g.begun_s)
+        else:
+            metrics().count_refusal(cache_status, g.problem_code)
+    return response

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, current_app, jsonify, render_template
 from pydantic.json_schema import models_json_schema
 
+from shared.ledger import Status
 from shared.models import AudioFormat, SpeechRequest
 from web import schemas
 from web.context import farm
+from web.jobs import EVENTS
 from web.keys import KeyRequest
 from web.requests import MAX_LIMIT, MAX_WAIT_S
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 blueprint = Blueprint("openapi", __name__)
 
 AUDIO = "audio"
-TEXT = "text"
 _REFERENCE = "#/components/schemas/{model}"
 _GUARDED = (401, 403, 503)
 
@@ -36,7 +37,7 @@ class Operation:
     """What a route takes and answers; its words are its view's docstring."""
 
     answers: dict[int, type[BaseModel] | str]
-    """Body by status: a model, `AUDIO` or `TEXT`."""
+    """Body by status: a model, `AUDIO`, or another media type."""
     problems: tuple[int, ...] = ()
     body: type[BaseModel] | None = None
     parameters: tuple[dict[str, Any], ...] = ()
@@ -61,12 +62,34 @@ _WAIT = (
     {"name": "Prefer", "in": "header", "schema": {"type": "string"}, "description": "`wait=N` (RFC 7240)."},
 )
 
+_ONCE = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "The caller's name for this request: repeated within 24 hours it gives the same job.",
+}
+_JOBS = (
+    _query("status", {"enum": list(Status)}, "Only jobs in this state."),
+    _query("personality_id", {"type": "string", "format": "uuid"}, "Only jobs of this personality."),
+)
+_LAST_EVENT = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "The `id` of the event seen last; that state is not told again.",
+}
+_SPEECH_PROBLEMS = (400, 404, 413, 415, 422, 429)
+
 OPERATIONS: dict[str, Operation] = {
     "speech.synthesize": Operation(
-        {200: AUDIO, 202: schemas.Job}, (400, 404, 409, 413, 415, 422, 429, 502), SpeechRequest, _WAIT
+        {200: AUDIO, 202: schemas.Job}, (*_SPEECH_PROBLEMS, 409, 502), SpeechRequest, (*_WAIT, _ONCE)
     ),
     "speech.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 412, 416)),
+    "jobs.create": Operation({200: schemas.Job, 202: schemas.Job}, _SPEECH_PROBLEMS, SpeechRequest, (_ONCE,)),
+    "jobs.index": Operation({200: schemas.Jobs}, (422,), parameters=(*_JOBS, *_PAGE)),
     "jobs.show": Operation({200: schemas.Job}, (404,)),
+    "jobs.cancel": Operation({200: schemas.Job}, (404, 409)),
+    "jobs.events": Operation({200: EVENTS, 204: ""}, (404,), parameters=(_LAST_EVENT,)),
     "jobs.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 409, 412, 416)),
     "personalities.index": Operation({200: schemas.Personalities}, (422,), parameters=_PAGE),
     "personalities.show": Operation({200: schemas.Personality}, (404,)),
@@ -79,7 +102,7 @@ OPERATIONS: dict[str, Operation] = {
     "cache.drop": Operation({200: schemas.PersonalityCleared}, (404,)),
     "health.healthz": Operation({200: schemas.Health}, is_open=True),
     "health.readyz": Operation({200: schemas.Readiness, 503: schemas.Readiness}, is_open=True),
-    "metrics.show": Operation({200: TEXT}, is_open=True),
+    "metrics.show": Operation({200: "text/plain"}, is_open=True),
 }
 
 
@@ -168,10 +191,10 @@ def _responses(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
         content: dict[str, Any] = {}
         if body == AUDIO:
             content = {audio_format.content_type: {} for audio_format in AudioFormat}
-        elif body == TEXT:
-            content = {"text/plain": {}}
         elif isinstance(body, type):
             content = _content("application/json", body)
+        elif body:
+            content = {body: {}}
         yield str(status), {"description": _PHRASES[status], "content": content}
     problems = operation.problems if operation.is_open else (*_GUARDED, *operation.problems)
     for status in sorted(problems):
@@ -187,6 +210,7 @@ _PHRASES = {
     200: "Done",
     201: "Made",
     202: "Accepted: a job will have it",
+    204: "Nothing will come any more",
     206: "A piece of it",
     304: "You have it already",
     400: "The body is not valid",

@@ -113,6 +113,13 @@ class Job(Body):
     error: JobError | None
 
 
+class Jobs(Body):
+    """A page of jobs."""
+
+    items: list[Job]
+    next_cursor: str | None
+
+
 class Personality(Body):
     """Somebody who can speak."""
 
