@@ -45,7 +45,7 @@ def _count(response: Response) -> Response:
     if request.method == "POST" and request.endpoint in _ASKS_FOR_SPEECH:
         cache_status = g.get("cache_status", "MISS")
         if response.status_code < HTTPStatus.BAD_REQUEST:
-            outcome = "audio" if response.mimetype.startswith("audio/") else "job"
+            outcome = "audio" if (response.mimetype or "").startswith("audio/") else "job"
             metrics().count_answer(cache_status, outcome, time.perf_counter() - g.begun_s)
         else:
             metrics().count_refusal(cache_status, g.problem_code)
