@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 import redis
@@ -16,6 +18,7 @@ from shared.models import Audio
 from workers.audio import duration_ms, encode, join
 from workers.lease import Lease, LeaseLost
 from workers.provider import load_provider
+from workers.providers.forked import end_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +79,8 @@ class Renderer:
             return
         begun = time.monotonic()
         try:
-            with Lease(self._ledger, claim) as lease:
+            # What the engine does in a copy of this process need not be waited for.
+            with Lease(self._ledger, claim, on_loss=partial(end_copy, get_ident())) as lease:
                 result = self._result(claim, lease)
         except LeaseLost as lost:
             self._stop(claim, lost)
@@ -113,9 +117,13 @@ class Renderer:
 
     def _speak(self, claim: Claim, lease: Lease) -> Audio:
         def chunks() -> Iterator[AudioChunk]:
-            for chunk in self._engine().synthesize(claim.utterance):
-                lease.check()
-                yield chunk
+            try:
+                for chunk in self._engine().synthesize(claim.utterance):
+                    lease.check()
+                    yield chunk
+            except ProviderError:
+                lease.check()  # it may have been ended
+                raise
 
         sound = join(chunks())
         return Audio(
