@@ -133,11 +133,11 @@ class Farm:
 
     def order(
         self, request: SpeechRequest, *, caller: ApiKey, epoch: bytes, idempotency_key: str | None = None
-    ) -> Job:
-        """Give a job in any case: on a hit one that has succeeded, for a repeated request the first one's.
+    ) -> tuple[Job, bool]:
+        """Give a job in any case, and whether it is new work: on a hit it has succeeded already.
 
-        A request is repeated when it comes with the same idempotency key within a day. A job that is no
-        longer kept is made anew.
+        A request that comes again within a day with the same idempotency key gets the job of its first time,
+        as it stands now; one that is no longer kept is made anew.
 
         Raises:
             IdempotencyMismatch: the key came with another request.
@@ -146,10 +146,10 @@ class Farm:
         idempotency = Idempotency.of(idempotency_key, request) if idempotency_key else None
         first = idempotency and self.ledger.repeated(caller.id, idempotency)
         if first:
-            return first
+            return first, False
         order = self._order(request, caller, epoch, idempotency)
         hit = self._look(order)
-        return self._keep(order, hit) if hit else self._submit(order)
+        return (self._keep(order, hit), False) if hit else (self._submit(order), True)
 
     def _order(
         self, request: SpeechRequest, caller: ApiKey, epoch: bytes, idempotency: Idempotency | None = None

@@ -134,7 +134,8 @@ class Settings(BaseSettings):
         ge=1,
         le=1000,
         alias="VOICEFARM_MAX_WAITERS",
-        description="Requests that may wait for audio in one front process; beyond it they get 202 at once.",
+        description="Requests that may wait for audio or follow a job in one front process; beyond it they get "
+        "202 or, for events, 503 at once.",
     )
     job_deadline_seconds: int = Field(
         3600,

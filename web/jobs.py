@@ -44,9 +44,10 @@ log = structlog.get_logger()
 def create() -> Response:
     """Answer with a job: one that has succeeded already when the cache holds the audio."""
     key = idempotency_key()
-    job = farm().order(speech_request(), caller=g.caller, epoch=g.epoch, idempotency_key=key)
+    job, is_new = farm().order(speech_request(), caller=g.caller, epoch=g.epoch, idempotency_key=key)
     g.cache_status = CACHE_STATUS[job.how]
-    return _located(_shown(job)) if job.status.has_ended else accepted(job)
+    # New work is accepted, however quickly it may have been done since.
+    return accepted(job) if is_new or not job.status.has_ended else _located(_shown(job))
 
 
 @blueprint.get("/api/voice/jobs")

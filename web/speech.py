@@ -29,12 +29,11 @@ def synthesize() -> Response:
     wait_s = preferred_s if queried_s is None else queried_s
     applied_s = preferred_s if queried_s is None else None
     asked, key = speech_request(), idempotency_key()
-    # A key stands for a job, so there must be one.
-    answer = (
-        farm().order(asked, caller=g.caller, epoch=g.epoch, idempotency_key=key)
-        if key
-        else farm().ask(asked, caller=g.caller, epoch=g.epoch)
-    )
+    answer: CachedAudio | Job
+    if key:  # it stands for a job, so there must be one
+        answer, is_new = farm().order(asked, caller=g.caller, epoch=g.epoch, idempotency_key=key)
+    else:
+        answer, is_new = farm().ask(asked, caller=g.caller, epoch=g.epoch), True
     if isinstance(answer, CachedAudio):
         g.cache_status, g.applied_s = "HIT", applied_s
         return cached_audio(answer)
@@ -45,7 +44,7 @@ def synthesize() -> Response:
             return accepted(answer)
         answer = waited
     g.applied_s = applied_s
-    return _answer(answer) if wait_s or key else accepted(answer)
+    return accepted(answer) if is_new and not wait_s else _answer(answer)
 
 
 def _answer(job: Job) -> Response:

@@ -11,6 +11,8 @@ import structlog
 from shared.errors import VoicefarmError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.ledger import Claim, Ledger
 
 # A renewal is a script of some 50 µs, and the way in which a worker learns that its job was cancelled.
@@ -28,11 +30,15 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """Renews a claim every third of its time, and every second, from a thread of its own."""
+    """Renews a claim every third of its time, and every second, from a thread of its own.
 
-    def __init__(self, ledger: Ledger, claim: Claim) -> None:
+    That calls `on_loss` once when the claim is lost, after which `check` raises.
+    """
+
+    def __init__(self, ledger: Ledger, claim: Claim, on_loss: Callable[[], None]) -> None:
         self._ledger = ledger
         self._claim = claim
+        self._on_loss = on_loss
         self._stopping = threading.Event()
         self._lost: str | None = None
         # Its log lines are about the same rendering.
@@ -66,4 +72,5 @@ class Lease:
                 continue
             if answer != "kept":
                 self._lost = answer
+                self._on_loss()
                 return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 import redis
@@ -18,6 +20,7 @@ from workers.audio import join
 from workers.encoding import encode
 from workers.lease import Lease, LeaseLost
 from workers.provider import load_provider
+from workers.providers.forked import end_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +85,8 @@ class Renderer:
         structlog.contextvars.bind_contextvars(request_id=claim.request_id)
         begun = time.monotonic()
         try:
-            with Lease(self._ledger, claim) as lease:
+            # What the engine does in a copy of this process need not be waited for.
+            with Lease(self._ledger, claim, on_loss=partial(end_copy, get_ident())) as lease:
                 result = self._result(claim, lease)
         except LeaseLost as lost:
             self._stop(claim, lost)
@@ -120,9 +124,13 @@ class Renderer:
 
     def _speak(self, claim: Claim, lease: Lease) -> Audio:
         def chunks() -> Iterator[AudioChunk]:
-            for chunk in self._engine().synthesize(claim.utterance):
-                lease.check()
-                yield chunk
+            try:
+                for chunk in self._engine().synthesize(claim.utterance):
+                    lease.check()
+                    yield chunk
+            except ProviderError:
+                lease.check()  # it may have been ended
+                raise
 
         encoded = encode(join(chunks()), claim.utterance.format)
         return Audio(

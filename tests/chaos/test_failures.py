@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 
 import psutil
 
@@ -252,6 +254,40 @@ def test_those_who_wait_do_not_hold_up_those_who_hit(farm, http):
             assert http.post(SYNTHESIZE, json={"text": "Warm."}).headers["X-Cache-Status"] == "HIT"
         farm["espeak"].resume()
         assert {future.result().status_code for future in waiting} == {200, 202}
+
+
+def test_those_who_follow_a_job_and_go_away_leave_their_places(farm, http):
+    farm["espeak"].pause()
+    job = ask(http, "Followed.")
+    with ExitStack() as stack:
+        for _ in range(4):
+            follower = stack.enter_context(farm.client())
+            stack.enter_context(follower.stream("GET", f"{job}/events"))
+        answer = http.get(f"{job}/events")
+        assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
+
+    def has_a_place():
+        # A job that joins and leaves makes the front write to the others, which finds out that they are gone.
+        http.delete(ask(http, "Followed."))
+        with http.stream("GET", f"{job}/events") as answer:
+            return answer.status_code == 200
+
+    until(has_a_place, "there is a place again", 10)
+    farm["espeak"].resume()
+    with http.stream("GET", f"{job}/events", timeout=45) as answer:
+        told = [line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: ")]
+    assert json.loads(told[-1])["status"] == "succeeded"
+
+
+def test_a_cancelled_job_that_runs_stops_soon_and_its_audio_is_not_kept(farm, http):
+    jobs = [ask(http, LONG["text"] * 4, speed=0.25, pitch=pitch) for pitch in (-19, -18)]
+    until(lambda: {status(http, job) for job in jobs} == {"running"}, "both slots of the pool are taken")
+    for job in jobs:
+        assert http.delete(job).json()["status"] == "cancelled"
+    succeeds(http, ask(http), within_s=15)
+    until(lambda: not farm.redis.client(1).zcard("voice:due"), "nothing is under way", 15)
+    assert syntheses(http) == 1, "the last one only"
+    assert {status(http, job) for job in jobs} == {"cancelled"}
 
 
 def test_without_its_cache_the_farm_speaks_on(tmp_path):

@@ -163,7 +163,11 @@ def test_ordinary_angle_brackets_are_no_ssml(http):
 
 GUARDED = [
     ("POST", SYNTHESIZE, Scope.SPEAK),
+    ("POST", "/api/voice/jobs", Scope.SPEAK),
+    ("GET", "/api/voice/jobs", Scope.SPEAK),
     ("GET", f"/api/voice/jobs/{uuid.UUID(int=0)}", Scope.SPEAK),
+    ("DELETE", f"/api/voice/jobs/{uuid.UUID(int=0)}", Scope.SPEAK),
+    ("GET", f"/api/voice/jobs/{uuid.UUID(int=0)}/events", Scope.SPEAK),
     ("GET", f"/api/voice/jobs/{uuid.UUID(int=0)}/audio", Scope.SPEAK),
     ("GET", f"/api/voice/audio/{'0' * 64}", Scope.SPEAK),
     ("GET", "/api/voice/personalities", Scope.SPEAK),

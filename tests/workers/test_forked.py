@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from shared.errors import EngineFailed
-from workers.providers.forked import run_forked
+from workers.providers.forked import end_copy, run_forked
 
 
 def test_what_the_function_returns_comes_back():
@@ -51,6 +52,26 @@ def test_a_crash_is_a_failure_that_names_the_signal(number):
 
     with pytest.raises(EngineFailed, match=number.name):
         run_forked(crash, limit_s=10)
+
+
+def test_the_copy_that_a_thread_waits_for_can_be_ended_by_another():
+    end_copy(threading.get_ident())  # nothing happens where there is none
+    reading, writing = os.pipe()
+
+    def hang() -> bytes:
+        os.write(writing, b"up")
+        signal.pause()
+        return b""
+
+    waiting = threading.get_ident()
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(lambda: [os.read(reading, 2), end_copy(waiting)])
+        with pytest.raises(EngineFailed, match="SIGKILL"):
+            run_forked(hang, limit_s=60)
+        ended.result()
+    assert run_forked(lambda: b"the next one speaks", limit_s=10)
+    os.close(reading)
+    os.close(writing)
 
 
 def test_a_function_that_never_ends_is_ended():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import numpy as np
@@ -15,6 +16,7 @@ from shared.presence import Presence, Worker
 from shared.provider_stats import ProviderStats, ProviderTotals
 from tests.shared.ledger.machine import CHAIN, KEYS, Bell, make_ledger, result, submit
 from workers.provider import AudioChunk
+from workers.providers.forked import run_forked
 from workers.renderer import Renderer
 
 TONE = np.sin(np.linspace(0, 600, 4410)).astype(np.float32) / 2
@@ -89,6 +91,14 @@ class Slow(Sounding):
         began.set()
         assert go_on.wait(20)
         yield from super().synthesize(utterance)
+
+
+class Hanging(Sounding):
+    """Speaks in a copy of the process, which never ends by itself."""
+
+    def synthesize(self, utterance):  # noqa: ARG002
+        began.set()
+        yield AudioChunk(np.frombuffer(run_forked(signal.pause, limit_s=60), np.float32), 22050)
 
 
 @pytest.fixture
@@ -231,6 +241,20 @@ def test_an_attempt_that_died_after_it_was_cached_leaves_one_effect(ledger, cach
     assert ledger.job(job_id).status is Status.SUCCEEDED
     assert cache.look(KEYS[0]).data == spoken
     assert cache.stats().sets == 1, "it was made and stored once"
+
+
+def test_a_cancelled_rendering_does_not_wait_for_its_engine(redis, ledger, cache, renderer):
+    job_id, submitted = submit(ledger, KEYS[0])
+    began.clear()
+    work = threading.Thread(target=renderer(Hanging).render, args=(submitted.rendering_id,))
+    work.start()
+    assert began.wait(20)
+    ledger.leave(job_id)
+    work.join(ledger.lease_ms / 3000)
+    assert not work.is_alive(), "it is told before a third of the lease is over"
+    assert redis.hget(f"voice:rendering:{submitted.rendering_id}", "state") == b"cancelled"
+    assert ledger.job(job_id).attempts == (), "the engine did not fail"
+    assert cache.look(KEYS[0]) is None
 
 
 def test_a_cancelled_rendering_stops_and_leaves_no_audio(redis, cache, renderer):

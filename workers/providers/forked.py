@@ -5,7 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
-from threading import Lock
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, NoReturn
 
 from shared.errors import EngineFailed
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # Held from pipe to close: a copy made between them would inherit the writing end and keep it open.
 _one_fork_at_a_time = Lock()
+
+# The copy that each thread waits for, until it is reaped.
+_copies: dict[int, int] = {}
+_copies_lock = Lock()
 
 
 def run_forked(work: Callable[[], bytes], *, limit_s: int) -> bytes:
@@ -30,6 +34,8 @@ def run_forked(work: Callable[[], bytes], *, limit_s: int) -> bytes:
         child = os.fork()
         if child == 0:
             _answer_and_exit(work, writing, limit_s)
+        with _copies_lock:
+            _copies[get_ident()] = child
         os.close(writing)
     try:
         with os.fdopen(reading, "rb") as pipe:
@@ -38,6 +44,8 @@ def run_forked(work: Callable[[], bytes], *, limit_s: int) -> bytes:
         os.kill(child, signal.SIGKILL)
         raise
     finally:
+        with _copies_lock:
+            del _copies[get_ident()]
         exit_code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if exit_code == -signal.SIGALRM:
         raise EngineFailed(f"the engine took longer than {limit_s} s")
@@ -46,6 +54,13 @@ def run_forked(work: Callable[[], bytes], *, limit_s: int) -> bytes:
     if exit_code > 0:
         raise EngineFailed(answer.decode() or "the engine failed unexpectedly")
     return answer
+
+
+def end_copy(thread: int) -> None:
+    """End the copy that this thread waits for, if there is one; its `run_forked` raises EngineFailed."""
+    with _copies_lock:
+        if thread in _copies:
+            os.kill(_copies[thread], signal.SIGKILL)
 
 
 def _answer_and_exit(work: Callable[[], bytes], writing: int, limit_s: int) -> NoReturn:
