@@ -12,6 +12,7 @@ from shared.catalog import ProviderSpec
 from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
 from shared.ledger import Status
 from shared.presence import Presence, Worker
+from shared.settings import Settings
 from tests.shared.ledger.machine import CHAIN, KEYS, Bell, make_ledger, result, submit
 from workers.provider import AudioChunk
 from workers.renderer import Renderer
@@ -22,6 +23,10 @@ began, go_on = threading.Event(), threading.Event()
 
 class Sounding:
     """Speaks a tone for everything."""
+
+    @classmethod
+    def from_settings(cls, _settings):
+        return cls()
 
     def load(self):
         pass
@@ -120,7 +125,10 @@ def renderer(redis, ledger, cache, bell):
             name=name, title=name, module=f"{__name__}:{provider.__name__}", requires=(), extra="none",
             languages=frozenset({"en"}), clones=False,
         )  # fmt: skip
-        return Renderer(spec, worker="test", ledger=ledger, cache=cache, presence=presence, doorbell=bell)
+        return Renderer(
+            spec, Settings.load(), worker="test",
+            ledger=ledger, cache=cache, presence=presence, doorbell=bell,
+        )  # fmt: skip
 
     return make
 
