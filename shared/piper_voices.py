@@ -108,8 +108,8 @@ def _language(configuration: Path) -> str | None:
     """Give the BCP 47 tag of a voice by its own word; None when the file does not say it."""
     try:
         described = json.loads(configuration.read_bytes())
-        code = described.get("language", {}).get("code") or described["espeak"]["voice"]
-        return normalize_language(code)
+        told = described.get("language") or {}
+        return normalize_language(told.get("code") or described["espeak"]["voice"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -1,5 +1,7 @@
 """Voices for Piper that the tests make: real networks of 24 kB that hum at a fundamental of one's choice."""
 
+# ruff: noqa: RUF001  phonemes are written so
+
 from __future__ import annotations
 
 import json
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE_HZ, HOP, HARMONICS, SYMBOLS = 22_050, 256, 20, 256
 LOW_HZ, HIGH_HZ = 110.0, 210.0
-LEVEL = 0.05
-"""Quieter than a farm's speech is to be, as many a real voice is."""
 
 # How many frames a phoneme sounds for on average, where it is no ordinary one, and which are pauses.
 _FRAMES = {"_": 1.3, "^": 1.0, "$": 1.0, " ": 1.6, ",": 8.0, ".": 10.0, "ˈ": 0.8, "ˌ": 0.8, "ː": 2.4}
@@ -29,19 +29,20 @@ def make_voice(
     name: str,
     *,
     fundamental_hz: float = LOW_HZ,
+    level: float = 0.05,
     espeak_voice: str = "en-us",
     speakers: Mapping[str, float] | None = None,
     **described: Any,
 ) -> None:
     """Write a voice into a model folder, where Piper's provider finds it.
 
-    `speakers`: each one's name and how many times higher that speaker's fundamental is. `described`: entries
-    of its description to add or replace.
+    `level`: of its fundamental. `speakers`: each one's name and how many times higher that speaker's
+    fundamental is. `described`: entries of its description to add or replace.
     """
     folder = models / "piper"
     folder.mkdir(parents=True, exist_ok=True)
     factors = list(speakers.values()) if speakers else []
-    (folder / f"{name}.onnx").write_bytes(_network(fundamental_hz, factors).SerializeToString())
+    (folder / f"{name}.onnx").write_bytes(_network(fundamental_hz, level, factors).SerializeToString())
     description = {
         "audio": {"sample_rate": SAMPLE_RATE_HZ, "quality": "medium"},
         "espeak": {"voice": espeak_voice},
@@ -67,12 +68,12 @@ def make_voices(models: Path) -> Path:
     return models
 
 
-def _network(fundamental_hz: float, speaker_factors: Sequence[float]) -> onnx.ModelProto:
+def _network(fundamental_hz: float, level: float, speaker_factors: Sequence[float]) -> onnx.ModelProto:
     """Give a network that looks up each phoneme's length, pitch and harmonics, and adds those up."""
     tables = {
         "frames": _frames(),
         "pitches": _pitches(fundamental_hz),
-        "spectra": _spectra(),
+        "spectra": _spectra(level),
         "numbers": np.arange(1, HARMONICS + 1, dtype=np.float32).reshape(-1, 1),
         "factors": np.array(speaker_factors or [1.0], np.float32),
         "turn": np.array(2 * np.pi, np.float32),
@@ -166,9 +167,9 @@ def _pitches(fundamental_hz: float) -> np.ndarray:
     return (fundamental_hz * np.random.default_rng(2).uniform(0.985, 1.015, SYMBOLS)).astype(np.float32)
 
 
-def _spectra() -> np.ndarray:
+def _spectra(level: float) -> np.ndarray:
     """Give each phoneme's levels: falling with the number of the harmonic, as a voice's do."""
     spectra = np.random.default_rng(3).uniform(0.2, 1.0, (SYMBOLS, HARMONICS)) / np.arange(1, HARMONICS + 1)
     spectra[:, 0] = 1.0
     spectra[[DEFAULT_PHONEME_ID_MAP[phoneme][0] for phoneme in _SILENT]] = 0.0
-    return (LEVEL * spectra).astype(np.float32)
+    return (level * spectra).astype(np.float32)

@@ -31,8 +31,8 @@ _UNHEARD_SPEED = 0.03
 class PiperProvider:
     """A provider; a personality's voice name is a voice (`en_US-amy-medium`) or one of its speakers.
 
-    A speaker is named behind a `#`, by number or as the voice's own description names it. A voice that is named speaks its own
-    language; in another one the table of voices chooses, as it does where none is named.
+    A speaker is named behind a `#`, by number or as the voice's own description names it. A voice that is
+    named speaks its own language; in another one the table of voices chooses, as where none is named.
     """
 
     def __init__(self, installed: InstalledVoices, resident_voices: int) -> None:
@@ -50,6 +50,7 @@ class PiperProvider:
         Raises:
             ModelLoadFailed: there is no voice, or espeak-ng's data is missing.
         """
+        self._check()
         _ = self._reader
         for voice in self._installed.table.voices[:1]:
             with suppress(ModelLoadFailed):  # whoever asks for this voice is told; the others speak
@@ -63,6 +64,7 @@ class PiperProvider:
             VoiceNotFound: there is no voice of that name or language, or no such speaker.
             EngineFailed: the voice failed at a sentence, or nothing can be heard.
         """
+        self._check()
         voice, speaker = self._choose(utterance)
         was_heard = False
         for piece in voice.read(utterance.text):
@@ -71,6 +73,10 @@ class PiperProvider:
             yield chunk
         if not was_heard:
             raise EngineFailed("Piper found nothing to say in this text")
+
+    def _check(self) -> None:
+        if self._installed.problem:
+            raise ModelLoadFailed(f"{self._installed.problem} {REMEDY}")
 
     def _choose(self, utterance: Utterance) -> tuple[ResidentVoice, int | None]:
         wanted = utterance.voices.get("piper")
@@ -90,8 +96,6 @@ class PiperProvider:
 
     @cached_property
     def _reader(self) -> PiperReader:
-        if self._installed.problem:
-            raise ModelLoadFailed(f"{self._installed.problem} {REMEDY}")
         return PiperReader()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import structlog
 from piper.config import PhonemeType
 from piper.phonemize_espeak import ESPEAK_DATA_DIR, EspeakPhonemizer
 from piper.tashkeel import TASHKEEL_DIR, TashkeelDiacritizer, TashkeelError
@@ -41,6 +42,9 @@ _MARKS = str.maketrans(
         "।": ". ", "॥": ". ", "…": ", ", "¡": " ", "¿": " ",
     }
 )  # fmt: skip
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class PiperReader:
             EngineFailed: the text cannot be read.
         """
         paragraphs = [
-            [sentence for sentence in sentences if any(phoneme.isalnum() for phoneme in sentence)]
+            [sentence for sentence in sentences if any(map(_is_sound, sentence))]
             for sentences in self._sentences(text, config)
         ]
         *others, last = [sentences for sentences in paragraphs if sentences] or [[]]
@@ -113,7 +117,10 @@ class PiperReader:
                 paragraphs = [self._with_vowels(paragraph) for paragraph in paragraphs]
             question = (config.espeak_voice, paragraphs, list(map(list, config.vowel_clusters or ())))
             read = json.loads(self._copy(json.dumps(question).encode()))
-        return [[[p for p in sentence if p in config.phoneme_id_map] for sentence in part] for part in read]
+        known = config.phoneme_id_map
+        if unknown := sum(phoneme not in known for part in read for sentence in part for phoneme in sentence):
+            log.warning("phonemes_left_out", count=unknown)
+        return [[[phoneme for phoneme in sentence if phoneme in known] for sentence in part] for part in read]
 
     def _phonemize(self, question: bytes) -> bytes:
         voice, paragraphs, clusters = json.loads(question)
@@ -132,6 +139,11 @@ class PiperReader:
         diacritizer = TashkeelDiacritizer()
         diacritizer.session = open_session(TASHKEEL_DIR / "model.onnx")  # its own takes every core
         return diacritizer
+
+
+def _is_sound(phoneme: str) -> bool:
+    """Tell a sound from a mark of punctuation, stress or length."""
+    return any(unicodedata.category(c)[0] in "LN" and unicodedata.category(c) != "Lm" for c in phoneme)
 
 
 def _pieces(sentences: list[list[str]], pause_s: float) -> Iterator[Piece]:
