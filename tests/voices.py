@@ -30,31 +30,42 @@ def make_voice(
     *,
     fundamental_hz: float = LOW_HZ,
     level: float = 0.05,
-    espeak_voice: str = "en-us",
     speakers: Mapping[str, float] | None = None,
-    **described: Any,
+    **description: Any,
+) -> None:
+    """Make a small voice in a model folder.
+
+    `level`: of its fundamental. `speakers`: each one's name and how many times higher that speaker's
+    fundamental is. `description`: see `write_voice`.
+    """
+    factors = list(speakers.values()) if speakers else []
+    known = {"speaker_id_map": {speaker: number for number, speaker in enumerate(speakers or ())}}
+    network = _network(fundamental_hz, level, factors)
+    write_voice(models, name, network, **{"num_speakers": len(factors) or 1, **known, **description})
+
+
+def write_voice(
+    models: Path, name: str, network: onnx.ModelProto, *, espeak_voice: str = "en-us", **description: Any
 ) -> None:
     """Write a voice into a model folder, where Piper's provider finds it.
 
-    `level`: of its fundamental. `speakers`: each one's name and how many times higher that speaker's
-    fundamental is. `described`: entries of its description to add or replace.
+    `description`: entries of its JSON file to add or replace.
     """
     folder = models / "piper"
     folder.mkdir(parents=True, exist_ok=True)
-    factors = list(speakers.values()) if speakers else []
-    (folder / f"{name}.onnx").write_bytes(_network(fundamental_hz, level, factors).SerializeToString())
-    description = {
+    (folder / f"{name}.onnx").write_bytes(network.SerializeToString())
+    whole = {
         "audio": {"sample_rate": SAMPLE_RATE_HZ, "quality": "medium"},
         "espeak": {"voice": espeak_voice},
         "inference": {"noise_scale": 0.667, "length_scale": 1, "noise_w": 0.8},
         "phoneme_type": "espeak",
         "num_symbols": SYMBOLS,
-        "num_speakers": len(factors) or 1,
-        "speaker_id_map": {speaker: number for number, speaker in enumerate(speakers or ())},
+        "num_speakers": 1,
+        "speaker_id_map": {},
         "phoneme_id_map": DEFAULT_PHONEME_ID_MAP,
-        **described,
+        **description,
     }
-    (folder / f"{name}.onnx.json").write_text(json.dumps(description))
+    (folder / f"{name}.onnx.json").write_text(json.dumps(whole))
 
 
 def make_voices(models: Path) -> Path:
