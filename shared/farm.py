@@ -373,6 +373,7 @@ def resolve(request: SpeechRequest, personality: Personality) -> Utterance:
         provider=request.provider,
         format=request.format,
         voices=dict(voice.voices),
+        gender=voice.gender,
     )
 
 

@@ -14,6 +14,7 @@ from langcodes.tag_parser import LanguageTagError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from shared.errors import FieldError, InvalidRequest, SsmlNotSupported
+from shared.voices import Gender
 
 SPEED_RANGE = (0.25, 4.0)
 PITCH_RANGE_SEMITONES = (-20.0, 20.0)
@@ -215,6 +216,8 @@ class Utterance:
     format: AudioFormat
     voices: dict[str, str] = field(default_factory=dict)
     """The personality's voice name at each provider that has names."""
+    gender: Gender | None = None
+    """Whose voice speaks where none is named."""
 
     def to_json(self) -> str:
         """Encode for the ledger."""
@@ -230,6 +233,7 @@ class Utterance:
             quality=Quality(utterance.quality),
             fallback=Fallback(utterance.fallback),
             format=AudioFormat(utterance.format),
+            gender=Gender(utterance.gender) if utterance.gender else None,
         )
 
 

@@ -67,6 +67,7 @@ def _begin_child(**_: Any) -> None:
     spec = pool_spec()
     app.renderer = Renderer(
         spec,
+        settings,
         worker=f"{spec.name}:{os.getpid()}",
         ledger=Ledger.from_settings(settings, state),
         # Speech goes on without a cache, so nobody waits for one.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared.ledger import Claim, Ledger
     from shared.presence import Presence
     from shared.provider_stats import ProviderStats
+    from shared.settings import Settings
     from workers.provider import AudioChunk, Provider
 
 _NOT_LOADED = "The engine could not be loaded; the worker's log says why."
@@ -45,6 +46,7 @@ class Renderer:
     def __init__(
         self,
         spec: ProviderSpec,
+        settings: Settings,
         *,
         worker: str,
         ledger: Ledger,
@@ -55,6 +57,7 @@ class Renderer:
     ) -> None:
         self.name = spec.name
         self._spec = spec
+        self._settings = settings
         self._provider: Provider | None = None
         self._worker = worker
         self._ledger = ledger
@@ -72,7 +75,7 @@ class Renderer:
 
     def _engine(self) -> Provider:
         if self._provider is None:
-            provider = load_provider(self._spec)
+            provider = load_provider(self._spec, self._settings)
             provider.load()
             self._provider = provider
         return self._provider

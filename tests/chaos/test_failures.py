@@ -14,9 +14,11 @@ import psutil
 from shared.keys import ADMIN_ID
 from shared.ledger import Ledger
 from shared.models import SpeechRequest
+from shared.presence import Presence
 from tests.farm import running_farm, until
 from tests.servers import redis_binaries, running_redis
 from tests.shared.ledger.machine import UTTERANCE
+from tests.voices import make_voices
 
 SYNTHESIZE = "/api/voice/synthesize"
 # Slow enough to be caught in the act, short enough for the cache: three minutes of stretched sound.
@@ -288,6 +290,20 @@ def test_a_cancelled_job_that_runs_stops_soon_and_its_audio_is_not_kept(farm, ht
     until(lambda: not farm.redis.client(1).zcard("voice:due"), "nothing is under way", 15)
     assert syntheses(http) == 1, "the last one only"
     assert {status(http, job) for job in jobs} == {"cancelled"}
+
+
+def test_work_for_a_pool_that_is_gone_for_good_goes_down_the_chain(tmp_path):
+    make_voices(tmp_path / "models")
+    with running_farm(tmp_path, workers=("espeak", "piper")) as farm, farm.client() as http:
+        until(lambda: "piper" in Presence(farm.redis.client(1)).live(), "the Piper pool lives")
+        farm["piper"].pause()
+        jobs = [ask(http) for _ in range(5)]
+        assert {http.get(job).json()["queue"]["name"] for job in jobs} == {"piper"}
+        farm["piper"].kill()
+        succeeds(http, *jobs)
+        ended = [http.get(job).json() for job in jobs]
+        assert {(job["provider"], job["degraded"]) for job in ended} == {("espeak", True)}
+        assert syntheses(http) == len(jobs)
 
 
 def test_without_its_cache_the_farm_speaks_on(tmp_path):

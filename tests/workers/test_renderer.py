@@ -14,6 +14,7 @@ from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
 from shared.ledger import Status
 from shared.presence import Presence, Worker
 from shared.provider_stats import ProviderStats, ProviderTotals
+from shared.settings import Settings
 from tests.shared.ledger.machine import CHAIN, KEYS, Bell, make_ledger, result, submit
 from workers.provider import AudioChunk
 from workers.providers.forked import run_forked
@@ -25,6 +26,10 @@ began, go_on = threading.Event(), threading.Event()
 
 class Sounding:
     """Speaks a tone for everything."""
+
+    @classmethod
+    def from_settings(cls, _settings):
+        return cls()
 
     def load(self):
         pass
@@ -132,7 +137,7 @@ def renderer(redis, ledger, cache, bell):
             languages=frozenset({"en"}), clones=False,
         )  # fmt: skip
         return Renderer(
-            spec, worker="test", ledger=ledger, cache=cache, presence=presence,
+            spec, Settings.load(), worker="test", ledger=ledger, cache=cache, presence=presence,
             stats=ProviderStats(redis), doorbell=bell,
         )  # fmt: skip
 
