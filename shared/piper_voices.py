@@ -97,7 +97,7 @@ def _table(settings: Settings) -> VoiceTable:
 
 
 def _readable(folder: Path) -> Iterator[str]:
-    for model in folder.glob(f"*{_MODEL}"):
+    for model in folder.glob(f"[!.]*{_MODEL}"):
         name = model.name.removesuffix(_MODEL)
         files = (model, folder / f"{name}{_CONFIGURATION}")
         if all(file.is_file() and os.access(file, os.R_OK) for file in files):

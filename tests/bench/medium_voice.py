@@ -2,10 +2,10 @@
 
 `python -m tests.bench.medium_voice FOLDER` writes it into a model folder, in two seconds and equal each time.
 
-Measured beside en_US-joe-medium, sentence by sentence in turn, one thread each (piper-tts 1.8.0,
-onnxruntime 1.32.0): real-time factors 1.00 to each other (0.05 to 0.07 on an idle core), files of 63.2 MB
-both, and as much speech for as many phonemes (4.6 s for 4.8 s). Shares of the time, here and there: decoder
-0.69 and 0.64, flow 0.18 and 0.16, text encoder 0.10 and 0.13, durations 0.03 and 0.05.
+Measured beside en_US-joe-medium, sentence by sentence in turn, one thread each, on a busy machine (piper-tts
+1.8.0, onnxruntime 1.32.0): real-time factor 0.091 and 0.093 (of processor time), files of 63.2 MB both, 4.6 s
+and 4.8 s of speech for the same phonemes. Shares of the time: decoder 0.69 and 0.66, flow 0.18 and 0.16, text
+encoder 0.10 and 0.12, durations 0.03 and 0.05.
 """
 
 from __future__ import annotations

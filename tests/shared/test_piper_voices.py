@@ -48,6 +48,7 @@ def test_where_no_voice_is_the_problem_is_told_and_the_table_tells_the_languages
 
 
 def test_half_a_voice_is_none(tmp_path):
+    put(tmp_path, f"._{AMY}")  # what macOS leaves beside a file
     put(tmp_path, AMY)
     put(tmp_path, SIWIS)
     (tmp_path / "piper" / f"{AMY}.onnx.json").unlink()

@@ -301,6 +301,14 @@ def test_a_description_that_cannot_be_followed_says_so(models, described, told):
     assert_broken(models, AMY, told)
 
 
+def test_a_voice_whose_language_nobody_knows_speaks_when_it_is_named(models):
+    make_voice(models, "own", fundamental_hz=150.0, espeak_voice="en-us", language={"code": "?"})
+    piper = provider_of(models)
+    assert fundamental_hz(say(piper, voice="own", language="fr")) == pytest.approx(150.0, rel=0.03)
+    (models / "piper" / "own.onnx.json").write_text("{")
+    assert_broken(models, "own", "put the voice's two files there anew")
+
+
 def test_a_folder_without_voices_says_what_to_put_there(tmp_path):
     piper = provider_of(tmp_path)
     for attempt in (piper.load, lambda: say(piper)):

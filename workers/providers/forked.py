@@ -7,7 +7,7 @@ import os
 import signal
 from multiprocessing import Pipe
 from threading import Lock, get_ident
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn
 
 from shared.errors import EngineFailed
 
@@ -76,16 +76,7 @@ class ForkedFunction:
 
     def start(self) -> None:
         """Make the copy, unless there is one; it ends with this process or object, whatever ends that."""
-        if self._copy is not None:
-            return
-        with _one_fork_at_a_time:
-            ours, theirs = Pipe()
-            child = os.fork()
-            if child == 0:
-                ours.close()
-                _answer_until_closed(self._work, theirs, self._limit_s)
-            theirs.close()
-        self._copy = child, ours
+        self._running()
 
     def __call__(self, question: bytes) -> bytes:
         """Give what the function returns.
@@ -93,8 +84,7 @@ class ForkedFunction:
         Raises:
             EngineFailed: it raised it, crashed, or took longer than `limit_s`.
         """
-        self.start()
-        child, pipe = cast("tuple[int, Connection]", self._copy)
+        child, pipe = self._running()
         try:
             pipe.send_bytes(question)
             answer = pipe.recv_bytes()
@@ -106,6 +96,18 @@ class ForkedFunction:
         if answer[:1] == _FAILURE:
             raise EngineFailed(answer[1:].decode())
         return answer[1:]
+
+    def _running(self) -> tuple[int, Connection]:
+        if self._copy is None:
+            with _one_fork_at_a_time:
+                ours, theirs = Pipe()
+                child = os.fork()
+                if child == 0:
+                    ours.close()
+                    _answer_until_closed(self._work, theirs, self._limit_s)
+                theirs.close()
+            self._copy = child, ours
+        return self._copy
 
 
 def _failure(exit_code: int, told: bytes, limit_s: int) -> EngineFailed:

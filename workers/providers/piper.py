@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+import structlog
 
 from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
 from shared.piper_voices import REMEDY, InstalledVoices
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _NATIVE_SPEEDS = (0.5, 2.0)
 # A smaller error of their own timing is left as it is: it is not heard, and the traces of stretching are.
 _UNHEARD_SPEED = 0.03
+
+log = structlog.get_logger()
 
 
 class PiperProvider:
@@ -53,8 +55,10 @@ class PiperProvider:
         self._check()
         _ = self._reader
         for voice in self._installed.table.voices[:1]:
-            with suppress(ModelLoadFailed):  # whoever asks for this voice is told; the others speak
+            try:
                 self._resident(voice.name)
+            except ModelLoadFailed as error:  # the others speak, and whoever asks for this one is told
+                log.warning("voice_broken", detail=error.detail)
 
     def synthesize(self, utterance: Utterance) -> Iterator[AudioChunk]:
         """Speak a sentence a chunk, each with the pause behind it.
@@ -84,11 +88,18 @@ class PiperProvider:
         if wanted is not None and name not in self._installed.names:
             there_are = ", ".join(sorted(self._installed.names))
             raise VoiceNotFound(f"Piper has no voice {name!r} here; it has {there_are}")
-        chosen = self._installed.table.choose(utterance.language, wanted=name, gender=utterance.gender)
+        chosen = self._chosen_name(utterance, name)
+        voice = self._resident(chosen)
+        return voice, voice.speaker(speaker) if sign and chosen == name else None
+
+    def _chosen_name(self, utterance: Utterance, wanted: str) -> str:
+        table = self._installed.table
+        if wanted in self._installed.names - {voice.name for voice in table.voices}:
+            return wanted  # nobody knows its language, so it speaks them all
+        chosen = table.choose(utterance.language, wanted=wanted, gender=utterance.gender)
         if chosen is None:
             raise VoiceNotFound(f"Piper has no voice for the language {utterance.language!r} here")
-        voice = self._resident(chosen.name)
-        return voice, voice.speaker(speaker) if sign and chosen.name == name else None
+        return chosen.name
 
     def _load_voice(self, name: str) -> ResidentVoice:
         files = self._installed.model(name), self._installed.configuration(name)
