@@ -1,5 +1,7 @@
 """Celery's settings in its own names; queues and routes follow from the catalogue."""
 
+import os
+
 from kombu import Queue
 
 from shared.catalog import CATALOG
@@ -33,6 +35,10 @@ task_publish_retry = False
 task_serializer = "json"
 accept_content = ["json"]
 
+# Of a pool whose line in the Procfile does not say how many: Piper's.
+worker_concurrency = _settings.piper_processes or len(os.sched_getaffinity(0))
+# Loading a voice on a busy machine takes longer than the 4 s after which Celery would start the process anew.
+worker_proc_alive_timeout = 60
 worker_prefetch_multiplier = 1
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False

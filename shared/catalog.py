@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from langcodes import closest_supported_match
+from shared.equipment import Equipment
+from shared.piper_voices import KNOWN_VOICES, piper_equipment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-# Distance of langcodes (CLDR's language matching) up to which two tags are one language for a listener:
-# en-NZ and en-GB are 3 apart, zh and cmn 0, Norwegian no and nb 1; af and nl, merely related, 24.
-MAX_LANGUAGE_DISTANCE = 9
+    from shared.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +29,19 @@ class ProviderSpec:
     extra: str
     """The extra of pyproject.toml that installs them."""
     languages: frozenset[str]
-    """BCP 47 tags it speaks."""
+    """BCP 47 tags it speaks; where `equip` tells, those it may speak."""
     clones: bool
     """Whether it speaks with a personality's own voice sample."""
+    equip: Callable[[Settings], Equipment] | None = None
+    """Finds out what it has here besides its libraries, if it needs anything."""
 
-    def closest_language(self, tag: str) -> str | None:
-        """Give the tag of `languages` that a listener of `tag` accepts as the same language."""
-        return _closest(tag, self.languages)
+    def equipment(self, settings: Settings) -> Equipment:
+        """Find out what it has here, and so which languages it speaks."""
+        found = self.equip(settings) if self.equip else Equipment(self.languages)
+        if self.is_installed():
+            return found
+        missing = "Its libraries are not installed here."
+        return replace(found, problem=missing, remedy=f"Run: {self.install_hint()}")
 
     def is_installed(self) -> bool:
         """Tell whether its libraries can be imported here; imports none of them."""
@@ -46,13 +50,6 @@ class ProviderSpec:
     def install_hint(self) -> str:
         """Give the command that installs it."""
         return f"uv pip install 'voicefarm[{self.extra}]'"
-
-
-@lru_cache(maxsize=4096)
-def _closest(tag: str, languages: frozenset[str]) -> str | None:
-    if tag in languages:
-        return tag
-    return closest_supported_match(tag, sorted(languages), max_distance=MAX_LANGUAGE_DISTANCE)
 
 
 # The languages of espeak-ng 1.52's voices, without fiction's, those without a BCP 47 tag and those that it
@@ -79,6 +76,16 @@ CATALOG: Mapping[str, ProviderSpec] = {
             extra="espeak",
             languages=ESPEAK_LANGUAGES,
             clones=False,
+        ),
+        ProviderSpec(
+            name="piper",
+            title="Piper",
+            module="workers.providers.piper:PiperProvider",
+            requires=("piper", "onnxruntime"),
+            extra="piper",
+            languages=KNOWN_VOICES.languages,
+            clones=False,
+            equip=piper_equipment,
         ),
     )
 }

@@ -117,15 +117,17 @@ class Directory:
         """Give what the other methods need; read it once a request, before them.
 
         Raises:
-            StateUnavailable: Redis failed. Those who ask within the next moment are told so without waiting.
+            StateUnavailable: Redis failed. After it kept one waiting, those who ask within the next moment
+                are told so at once.
         """
         if self._clock() < self._silent_until:
             raise StateUnavailable("The state Redis failed a moment ago; try again.")
         try:
             token = self._current_token()
-        except StateUnavailable:
+        except StateUnavailable as error:
             self._era += 1
-            self._silent_until = self._clock() + SILENCE_S
+            if isinstance(error.__cause__, redis.TimeoutError):
+                self._silent_until = self._clock() + SILENCE_S
             raise
         # What was held before Redis failed does not stand after it, whatever the token: a change may be lost.
         epoch = token and b"%b %d" % (token, self._era)

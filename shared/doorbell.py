@@ -7,6 +7,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from shared.errors import StateUnavailable
+from shared.ledger.records import log_fields
 
 TASK = "voicefarm.render"
 
@@ -40,7 +41,8 @@ class Doorbell:
         try:
             self._app.send_task(TASK, args=[rendering_id], queue=provider, ignore_result=True)
         except self._errors as error:
-            log.warning("ring_failed", provider=provider, error=type(error).__name__)
+            error_name = type(error).__name__
+            log.warning("ring_failed", provider=provider, error=error_name, **log_fields(rendering_id))
             return False
         return True
 

@@ -5,8 +5,8 @@
     │   ├── MalformedJson         ├── BadRequest            ├── Unauthorized
     │   ├── Forbidden             ├── NotFound              ├── Conflict
     │   ├── BodyTooLarge          ├── UnsupportedMediaType  ├── InvalidRequest
-    │   ├── PreconditionFailed
-    │   └── LanguageNotSupported  ── NoVoiceSample ── SsmlNotSupported ── BadSample
+    │   ├── PreconditionFailed    ├── BadSample             ├── IdempotencyMismatch
+    │   └── LanguageNotSupported  ── NoVoiceSample ── SsmlNotSupported
     ├── Unavailable               later it works; carries `retry_after_s`
     │   └── NoProvider ── QueueFull ── RateLimited ── StateUnavailable
     ├── SynthesisFailed           every provider of the chain failed; carries `attempts`
@@ -148,6 +148,12 @@ class BadSample(RequestError):
     """No voice can be cloned from this sample; record it again."""
 
     code = "bad_sample"
+
+
+class IdempotencyMismatch(RequestError):
+    """This Idempotency-Key was sent with another body before; choose a new one for each new request."""
+
+    code = "idempotency_mismatch"
 
 
 class Unavailable(VoicefarmError):

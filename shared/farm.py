@@ -21,9 +21,10 @@ from shared.consents import Consents
 from shared.database import Database
 from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
-from shared.errors import NotFound, NoVoiceSample, QueueFull, RateLimited
+from shared.errors import Conflict, NotFound, NoVoiceSample, QueueFull, RateLimited
 from shared.keys import ApiKeys, Scope
-from shared.ledger import KEEP_LIVE_MS, FinishReader, Ledger, Sweep
+from shared.ledger import KEEP_LIVE_MS, Idempotency, Ledger, Result, Sweep, TransitionReader, log_fields
+from shared.log import current_request_id
 from shared.models import (
     PITCH_RANGE_SEMITONES,
     SPEED_RANGE,
@@ -40,17 +41,35 @@ from shared.routing import Router
 from shared.samples.store import SampleStore
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from shared.cache import CachedAudio
     from shared.keys import ApiKey
-    from shared.ledger import Job
+    from shared.ledger import Job, Status
     from shared.models import SpeechRequest
-    from shared.personalities import Personality
+    from shared.personalities import Personality, VoiceConfig
     from shared.settings import Settings
 
 DEFAULT_LANGUAGE = "en"
 MAX_RETRY_AFTER_S = 60
 
 log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Order:
+    """What a request comes to."""
+
+    key: str
+    utterance: Utterance
+    voice: VoiceConfig
+    """The personality's: who it would have speak."""
+    request: SpeechRequest
+    """As it was sent, with personality and language filled in."""
+    owner: str
+    idempotency: Idempotency | None
+    looked_at: float
+    """When the cache was asked, in monotonic seconds; audio made since will do."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +91,7 @@ class Farm:
     presence: Presence
     rate_limit: RateLimit
     doorbell: Doorbell
-    finishes: FinishReader
+    transitions: TransitionReader
     waiters: threading.BoundedSemaphore
 
     @classmethod
@@ -100,7 +119,7 @@ class Farm:
             presence=Presence(state),
             rate_limit=RateLimit(state, settings.rate_limit_per_minute),
             doorbell=Doorbell.for_front(settings.broker_url, FRONT_TIMEOUT_S),
-            finishes=FinishReader(settings.state_url),
+            transitions=TransitionReader(settings.state_url),
             waiters=threading.BoundedSemaphore(settings.max_waiters),
         )
 
@@ -119,67 +138,108 @@ class Farm:
             NoVoiceSample, LanguageNotSupported: nobody here can speak it as asked.
             NoProvider, QueueFull, RateLimited, StateUnavailable: not now; no job was left behind.
         """
+        order = self._order(request, caller, epoch)
+        return self._look(order) or self._submit(order)
+
+    def order(
+        self, request: SpeechRequest, *, caller: ApiKey, epoch: bytes, idempotency_key: str | None = None
+    ) -> tuple[Job, bool]:
+        """Give a job in any case, and whether it is new work: on a hit it has succeeded already.
+
+        A request that comes again within a day with the same idempotency key gets the job of its first time,
+        as it stands now; one that is no longer kept is made anew.
+
+        Raises:
+            IdempotencyMismatch: the key came with another request.
+            All that `ask` raises; then the idempotency key is free as before.
+        """
+        idempotency = Idempotency.of(idempotency_key, request) if idempotency_key else None
+        first = idempotency and self.ledger.repeated(caller.id, idempotency)
+        if first:
+            return first, False
+        order = self._order(request, caller, epoch, idempotency)
+        hit = self._look(order)
+        return (self._keep(order, hit), False) if hit else (self._submit(order), True)
+
+    def _order(
+        self, request: SpeechRequest, caller: ApiKey, epoch: bytes, idempotency: Idempotency | None = None
+    ) -> _Order:
+        """Work out what a request comes to."""
         personality = self.directory.personality(epoch, request.personality_id)
         if not personality.is_active:
             raise NotFound(f"There is no active personality {personality.id}.")
         if request.fallback is Fallback.SAME_VOICE and not request.provider and not personality.has_sample:
             raise NoVoiceSample
         utterance = resolve(request, personality)
-        key = cache_key(utterance, self.router.digest)
-        looked_at = time.monotonic()
+        resolved = {"personality_id": utterance.personality_id, "language": utterance.language}
+        return _Order(
+            key=cache_key(utterance, self.router.digest),
+            utterance=utterance,
+            voice=personality.voice_config,
+            request=request.model_copy(update=resolved),
+            owner=caller.id,
+            idempotency=idempotency,
+            looked_at=time.monotonic(),
+        )
+
+    def _look(self, order: _Order) -> CachedAudio | None:
+        """Give a hit; a cache that fails is a miss, for which what the ledger has finished lately will do."""
         try:
-            found = self.cache.look(key)
+            found = self.cache.look(order.key)
         except redis.RedisError as error:
-            # A cache that fails is a miss; what the ledger has finished lately will do as well.
             log.warning("cache_failed", error=type(error).__name__)
-            found, looked_at = None, looked_at - KEEP_LIVE_MS / 1000
-        if found is None:
-            chain = self.router.chain(utterance, personality.voice_config)
-            return self._submit(key, utterance, request, caller, looked_at, chain=chain)
-        self.cache.hits.add()
+            order.looked_at -= KEEP_LIVE_MS / 1000
+            return None
+        if found is not None:
+            self.cache.hits.add()
         return found
 
-    def _submit(
-        self,
-        key: str,
-        utterance: Utterance,
-        request: SpeechRequest,
-        caller: ApiKey,
-        looked_at: float,
-        *,
-        chain: tuple[str, ...],
-    ) -> Job:
+    def _keep(self, order: _Order, hit: CachedAudio) -> Job:
+        submitted = self.ledger.keep(
+            Result.of_cached(hit),
+            hit.data,
+            job_id=str(uuid.uuid4()),
+            owner=order.owner,
+            request=order.request,
+            idempotency=order.idempotency,
+        )
+        return self._job(submitted.job_id)
+
+    def _submit(self, order: _Order) -> Job:
+        chain = self.router.chain(order.utterance, order.voice)
         provider = self.router.choose(chain, self.presence.live())
-        job_id = str(uuid.uuid4())
-        may_begin = self.rate_limit.take(caller.id)
-        resolved = {"personality_id": utterance.personality_id, "language": utterance.language}
+        may_begin = self.rate_limit.take(order.owner)
         try:
             submitted = self.ledger.submit(
-                key,
-                utterance,
+                order.key,
+                order.utterance,
                 chain,
                 provider,
-                job_id=job_id,
-                owner=caller.id,
-                request=request.model_copy(update=resolved),
-                looked_ago_ms=math.ceil((time.monotonic() - looked_at) * 1000),
+                job_id=str(uuid.uuid4()),
+                owner=order.owner,
+                request=order.request,
+                looked_ago_ms=math.ceil((time.monotonic() - order.looked_at) * 1000),
+                idempotency=order.idempotency,
                 may_begin=may_begin,
+                request_id=current_request_id(),
             )
         except QueueFull as full:
-            self.rate_limit.give_back(caller.id)
+            self.rate_limit.give_back(order.owner)
             drained_s = self.presence.drain_seconds(provider, self.ledger.queued(provider))
             full.retry_after_s = min(max(math.ceil(drained_s), 1), MAX_RETRY_AFTER_S)
             raise
         except RateLimited as limited:
-            limited.retry_after_s = self.rate_limit.resets_in_s(caller.id)
+            limited.retry_after_s = self.rate_limit.resets_in_s(order.owner)
             raise
         if submitted.how == "new":
             self.doorbell.ring(provider, submitted.rendering_id)
         elif may_begin:
-            self.rate_limit.give_back(caller.id)
-        self._count("misses" if submitted.how == "new" else "coalesced")
-        log.info("job_submitted", job_id=job_id, how=submitted.how, provider=provider)
-        return self._job(job_id)
+            self.rate_limit.give_back(order.owner)
+        if submitted.how != "repeated":
+            self._count("misses" if submitted.how == "new" else "coalesced")
+        about = log_fields(submitted.rendering_id) | {"job_id": submitted.job_id}
+        log.info("job_submitted", how=submitted.how, provider=provider, **about)
+        return self._job(submitted.job_id)
 
     def _count(self, what: str) -> None:
         try:
@@ -204,19 +264,63 @@ class Farm:
             raise NotFound(f"There is no job {job_id}.")
         return job
 
+    def jobs(
+        self,
+        *,
+        caller: ApiKey,
+        limit: int,
+        before: int | None,
+        status: Status | None,
+        personality_id: str | None,
+    ) -> tuple[list[Job], int | None]:
+        """Give a page of the caller's jobs, of everyone's for an admin; see `JobReader.page`."""
+        owner = None if caller.scope.allows(Scope.ADMIN) else caller.id
+        return self.ledger.page(
+            limit=limit, before=before, owner=owner, status=status, personality_id=personality_id
+        )
+
+    def cancel(self, job_id: str, *, caller: ApiKey) -> Job:
+        """Cancel a job that the caller may see, and give it; nobody speaks for it alone any more.
+
+        Raises:
+            NotFound: there is no such job, it is no longer kept, or it is another key's.
+            Conflict: it has ended.
+        """
+        job = self.job(job_id, caller=caller)
+        if self.ledger.leave(job.id) != "left":
+            raise Conflict(f"The job {job.id} has ended already.")
+        log.info("job_cancelled", job_id=job.id)
+        return self._job(job.id)
+
     def wait(self, job: Job, timeout_s: float) -> Job | None:
         """Give the job once it has ended, or as it is after `timeout_s`; None when too many wait already."""
-        if not self.waiters.acquire(blocking=False):
-            return None
         try:
-            until = time.monotonic() + timeout_s
-            with self.finishes.watching(job.rendering_id) as finished:
+            *_, job = self.follow(job, every_s=timeout_s, until=time.monotonic() + timeout_s)
+        except QueueFull:
+            return None
+        return job
+
+    def follow(self, job: Job, *, every_s: float, until: float = math.inf) -> Generator[Job]:
+        """Give the job now and after each change, until it has ended or `until` (monotonic, in seconds).
+
+        It is given after `every_s` without a change, too, which makes up for an announcement that was lost.
+
+        Raises:
+            QueueFull: at the first step: too many wait in this process already.
+        """
+        if not self.waiters.acquire(blocking=False):
+            raise QueueFull("Too many requests wait here already.")
+        try:
+            with self.transitions.watching(job.rendering_id) as moved:
                 while True:
-                    finished.clear()
+                    moved.clear()
                     job = self._job(job.id)
+                    yield job
                     left_s = until - time.monotonic()
-                    if job.status.has_ended or left_s <= 0 or not finished.wait(left_s):
-                        return job
+                    if job.status.has_ended or left_s <= 0:
+                        return
+                    # Nobody announces that a job's own deadline has come.
+                    moved.wait(min(left_s, every_s, job.left_ms / 1000))
         finally:
             self.waiters.release()
 
@@ -280,6 +384,7 @@ def resolve(request: SpeechRequest, personality: Personality) -> Utterance:
         provider=request.provider,
         format=request.format,
         voices=dict(voice.voices),
+        gender=voice.gender,
     )
 
 

@@ -8,6 +8,11 @@ import sys
 import structlog
 
 
+def current_request_id() -> str:
+    """Give the ID of the HTTP request that this thread serves; empty when it serves none."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
 def configure_logging(level: str, form: str) -> None:
     """Send structlog's and the libraries' records to standard error, as console lines or JSON.
 

@@ -14,6 +14,7 @@ from langcodes.tag_parser import LanguageTagError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from shared.errors import FieldError, InvalidRequest, SsmlNotSupported
+from shared.voices import Gender
 
 SPEED_RANGE = (0.25, 4.0)
 PITCH_RANGE_SEMITONES = (-20.0, 20.0)
@@ -126,7 +127,8 @@ LanguageTag = Annotated[str, Field(min_length=1, max_length=35), AfterValidator(
 class SpeechRequest(BaseModel):
     """What a caller asked for; a field left out is for the farm to choose."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # What somebody said stays out of errors, and so out of logs.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     text: str
     personality_id: Uuid | None = None
@@ -185,6 +187,15 @@ class SpeechRequest(BaseModel):
             raise SsmlNotSupported
         return request
 
+    @classmethod
+    def from_json(cls, text: str) -> SpeechRequest:
+        """Decode what `model_dump_json` gave; it was checked when it came, and is not checked again."""
+        fields: dict[str, Any] = json.loads(text)
+        fields["quality"] = Quality(fields["quality"])
+        fields["format"] = AudioFormat(fields["format"])
+        fields["fallback"] = Fallback(fields["fallback"])
+        return cls.model_construct(**fields)
+
 
 def field_errors(error: ValidationError) -> list[FieldError]:
     """Give pydantic's findings in the words of the API."""
@@ -216,6 +227,8 @@ class Utterance:
     format: AudioFormat
     voices: dict[str, str] = field(default_factory=dict)
     """The personality's voice name at each provider that has names."""
+    gender: Gender | None = None
+    """Whose voice speaks where none is named."""
 
     def to_json(self) -> str:
         """Encode for the ledger."""
@@ -231,6 +244,7 @@ class Utterance:
             quality=Quality(utterance.quality),
             fallback=Fallback(utterance.fallback),
             format=AudioFormat(utterance.format),
+            gender=Gender(utterance.gender) if utterance.gender else None,
         )
 
 

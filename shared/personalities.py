@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from shared.database import Base, utc_now
 from shared.errors import Conflict, NotFound
 from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE, check_printable
+from shared.voices import Gender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +66,8 @@ class VoiceConfig(_Frozen):
     voice_settings: VoiceSettings = VoiceSettings()
     voices: dict[str, _Name] = {}
     """Its voice name at each provider that has names."""
+    gender: Annotated[Gender | None, Field(strict=False)] = None
+    """Whose voice a provider chooses where none is named."""
     sample_path: Annotated[str | None, Field(json_schema_extra={"readOnly": True})] = None
     sample_metadata: Annotated[SampleMetadata | None, Field(json_schema_extra={"readOnly": True})] = None
 
@@ -326,9 +329,9 @@ def _stored(config: VoiceConfig) -> dict[str, Any]:
 
 def _examples() -> tuple[PersonalityRow, ...]:
     table = (
-        ("marcel", "m3", VoiceSettings(speed=1.0, pitch=0.0)),
-        ("shante", "f2", VoiceSettings(speed=1.05, pitch=0.2)),
-        ("zac", "m7", VoiceSettings(speed=0.95, pitch=-0.2)),
+        ("marcel", Gender.MALE, "m3", VoiceSettings(speed=1.0, pitch=0.0)),
+        ("shante", Gender.FEMALE, "f2", VoiceSettings(speed=1.05, pitch=0.2)),
+        ("zac", Gender.MALE, "m7", VoiceSettings(speed=0.95, pitch=-0.2)),
     )
     return tuple(
         PersonalityRow(
@@ -336,7 +339,9 @@ def _examples() -> tuple[PersonalityRow, ...]:
             name=name,
             personality_name=name.capitalize(),
             is_default=number == 1,
-            voice_config=_stored(VoiceConfig(voice_settings=settings, voices={"espeak": voice})),
+            voice_config=_stored(
+                VoiceConfig(voice_settings=settings, voices={"espeak": voice}, gender=gender)
+            ),
         )
-        for number, (name, voice, settings) in enumerate(table, start=1)
+        for number, (name, gender, voice, settings) in enumerate(table, start=1)
     )

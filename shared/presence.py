@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
 from shared.connections import state_errors
+from shared.provider_stats import ProviderStats
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -14,18 +15,12 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 2.0
 # Three heartbeats and a little: a worker that has been silent for so long is taken for dead.
 LIVE_FOR_MS = 7_000
-# Weight of the newest synthesis in the moving average of service times.
-_SMOOTHING = 0.1
 
 _LIVE = """
 local now_ms = redis.call('TIME')[1] * 1000
 local names = redis.call('ZRANGEBYSCORE', 'voice:workers', now_ms - ARGV[1], '+inf')
 for i, name in ipairs(names) do names[i] = redis.call('GET', 'voice:worker:' .. name) end
 return names
-"""
-_NOTE_SERVICE = """
-local mean = redis.call('GET', KEYS[1])
-redis.call('SET', KEYS[1], mean and mean + ARGV[2] * (ARGV[1] - mean) or ARGV[1])
 """
 
 
@@ -45,13 +40,12 @@ class Presence:
 
     voice:workers            zset  worker names by the time of their last heartbeat
     voice:worker:{name}      what it is
-    voice:service:{provider} moving average of the time that a synthesis takes there
     """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._live = redis.register_script(_LIVE)
-        self._note_service = redis.register_script(_NOTE_SERVICE)
+        self._stats = ProviderStats(redis)
 
     def beat(self, worker: Worker) -> None:
         """Say that a worker lives."""
@@ -83,20 +77,17 @@ class Presence:
         """Count how many syntheses the provider's live workers can do at once."""
         return sum(worker.slots for worker in self.workers() if worker.provider == provider)
 
-    def note_service(self, provider: str, duration_ms: float) -> None:
-        """Take one synthesis into the provider's average."""
-        with state_errors():
-            self._note_service(keys=[f"voice:service:{provider}"], args=[duration_ms, _SMOOTHING])
-
     def service_ms(self, provider: str) -> float:
-        """Give the mean time of a synthesis; one second until there was one."""
-        with state_errors():
-            mean = self._redis.get(f"voice:service:{provider}")
-        return 1000.0 if mean is None else float(mean)
+        """Give the mean time of a synthesis lately; one second until there was one."""
+        return self._stats.service_ms(provider)
+
+    def pace_seconds(self, provider: str) -> float:
+        """Estimate how long it takes from one synthesis that ends there to the next."""
+        return self.service_ms(provider) / max(self.slots(provider), 1) / 1000
 
     def eta_seconds(self, provider: str, position: int) -> float:
         """Estimate when the rendering at this position of the provider's queue is done."""
-        return round(position * self.service_ms(provider) / max(self.slots(provider), 1) / 1000, 3)
+        return round(position * self.pace_seconds(provider), 3)
 
     def drain_seconds(self, provider: str, queued: int) -> float:
         """Estimate when a backlog is done, and what runs meanwhile: where work waits, every slot is taken."""

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from shared.catalog import CATALOG
 from shared.errors import LanguageNotSupported, NoProvider, SettingsError
+from shared.languages import closest_language
 from shared.models import Fallback, Quality
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from shared.catalog import ProviderSpec
+    from shared.equipment import Equipment
     from shared.models import Utterance
     from shared.personalities import VoiceConfig
     from shared.settings import Settings
@@ -35,6 +37,8 @@ class Router:
     chains: Mapping[Quality, tuple[str, ...]]
     enabled: frozenset[str]
     catalog: Mapping[str, ProviderSpec]
+    equipment: Mapping[str, Equipment]
+    """What each provider of the catalogue has on this machine."""
 
     @classmethod
     def from_settings(cls, settings: Settings, catalog: Mapping[str, ProviderSpec] = CATALOG) -> Router:
@@ -47,11 +51,12 @@ class Router:
         known = {name for chain in CHAINS.values() for name in chain} | set(catalog)
         _check("VOICEFARM_CHAINS", {name for chain in settings.chains.values() for name in chain}, known)
         _check("VOICEFARM_PROVIDERS", settings.providers or (), set(catalog))
+        equipment = {name: spec.equipment(settings) for name, spec in catalog.items()}
         if settings.providers is None:
-            enabled = frozenset(name for name, spec in catalog.items() if spec.is_installed())
+            enabled = frozenset(name for name, found in equipment.items() if found.problem is None)
         else:
             enabled = frozenset(settings.providers)
-        return cls(chains=chains, enabled=enabled, catalog=catalog)
+        return cls(chains=chains, enabled=enabled, catalog=catalog, equipment=equipment)
 
     @property
     def names(self) -> frozenset[str]:
@@ -60,8 +65,11 @@ class Router:
 
     @cached_property
     def digest(self) -> str:
-        """A short hash of everything here that decides who speaks; part of every cache key."""
-        table = {"chains": {q: self.chains[q] for q in Quality}, "enabled": sorted(self.enabled)}
+        """A short hash of everything here that decides who speaks and how; part of every cache key."""
+        table = {
+            "chains": {q: self.chains[q] for q in Quality},
+            "enabled": {name: self.equipment[name].fingerprint for name in sorted(self.enabled)},
+        }
         return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
     def chain(self, utterance: Utterance, voice: VoiceConfig | None = None) -> tuple[str, ...]:
@@ -79,7 +87,7 @@ class Router:
             enabled = [spec for spec in enabled if spec.clones]
         if not enabled:
             raise NoProvider(f"None of {', '.join(wanted)} is enabled here.")
-        speaking = tuple(s.name for s in enabled if s.closest_language(utterance.language))
+        speaking = tuple(spec.name for spec in enabled if self._speaks(spec.name, utterance.language))
         if not speaking:
             names = ", ".join(spec.name for spec in enabled)
             raise LanguageNotSupported(f"{names} cannot speak {utterance.language!r}.")
@@ -91,6 +99,9 @@ class Router:
             return chain
         own = (voice.provider,) if voice.provider else ()
         return tuple(dict.fromkeys((*own, *(voice.fallback_chain or chain))))
+
+    def _speaks(self, name: str, language: str) -> bool:
+        return closest_language(language, self.equipment[name].languages) is not None
 
     def choose(self, chain: tuple[str, ...], live: Collection[str]) -> str:
         """Give the first provider of the chain that has a live worker.

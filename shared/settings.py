@@ -13,7 +13,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UndecodableSetting
 
 from shared.errors import SettingsError
-from shared.models import Quality
+from shared.models import LanguageTag, Quality
+from shared.voices import Gender
+
+MODELS = "models"
+"""The name of the model folder in the state folder."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _ADMIN_KEY = re.compile(r"[\x21-\x7e]{32,512}")
@@ -94,12 +98,38 @@ class Settings(BaseSettings):
     providers: Annotated[tuple[str, ...], NoDecode] | None = Field(
         None,
         alias="VOICEFARM_PROVIDERS",
-        description="Enabled providers, separated by commas. Default: those that are installed.",
+        description="Enabled providers, separated by commas. Default: those that are installed and have a "
+        "voice.",
     )
     chains: dict[Quality, tuple[str, ...]] = Field(
         default_factory=dict,
         alias="VOICEFARM_CHAINS",
         description='JSON object that replaces chains, such as {"fast": ["espeak"]}.',
+    )
+    model_dir_setting: Path | None = Field(
+        None,
+        alias="VOICEFARM_MODEL_DIR",
+        description="Folder of voices; Piper's are `piper/NAME.onnx` with `piper/NAME.onnx.json`. Default: "
+        "`models` in the state folder.",
+    )
+    piper_voices: dict[LanguageTag, dict[str, Gender | None]] = Field(
+        default_factory=dict,
+        alias="VOICEFARM_PIPER_VOICES",
+        description="JSON object that replaces Piper's table of voices, such as "
+        '{"en-US": {"en_US-amy-medium": "female"}}; the first voice of a language and gender speaks.',
+    )
+    piper_processes: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        alias="VOICEFARM_PIPER_PROCESSES",
+        description="Processes of a Piper pool, each with one inference thread. Default: one a core.",
+    )
+    piper_resident_voices: int = Field(
+        3,
+        ge=1,
+        alias="VOICEFARM_PIPER_RESIDENT_VOICES",
+        description="Voices that each of them keeps in memory (about 300 MB a voice of medium quality).",
     )
     max_text_chars: int = Field(
         3000,
@@ -128,12 +158,20 @@ class Settings(BaseSettings):
         description="New syntheses that one API key may begin in a minute; beyond it requests get 429 "
         "rate_limited. 0: as many as it likes.",
     )
+    front_processes: int = Field(
+        1,
+        ge=1,
+        le=256,
+        alias="VOICEFARM_FRONT_PROCESSES",
+        description="Processes that the front runs; they add up their metrics in the state folder.",
+    )
     max_waiters: int = Field(
         32,
         ge=1,
         le=1000,
         alias="VOICEFARM_MAX_WAITERS",
-        description="Requests that may wait for audio in one front process; beyond it they get 202 at once.",
+        description="Requests that may wait for audio or follow a job in one front process; beyond it they "
+        "get 202 or, for events, 503 at once.",
     )
     job_deadline_seconds: int = Field(
         3600,
@@ -219,6 +257,11 @@ class Settings(BaseSettings):
         password = self.redis_password.get_secret_value() if self.redis_password else ""
         credentials = f":{quote(password, safe='')}@" if password else ""
         return f"redis://{credentials}{self.redis_host}:{self.redis_port}/{database}"
+
+    @cached_property
+    def model_dir(self) -> Path:
+        """The folder of voices."""
+        return (self.model_dir_setting or self.state_dir / MODELS).absolute()
 
     @cached_property
     def broker_url(self) -> str:

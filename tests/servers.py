@@ -88,5 +88,14 @@ def running_redis(binary: str, folder: Path, *options: str) -> Iterator[RedisSer
 
 def clean_environment() -> dict[str, str]:
     """The environment of a farm under test: nothing of the caller's settings."""
-    foreign = ("VOICEFARM_", "REDIS_", "DB_", "DATABASE_URL", "CELERY_", "VOICE_CACHE_", "FLOWER_")
+    foreign = (
+        "VOICEFARM_",
+        "REDIS_",
+        "DB_",
+        "DATABASE_URL",
+        "CELERY_",
+        "VOICE_CACHE_",
+        "FLOWER_",
+        "PROMETHEUS_",
+    )
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}

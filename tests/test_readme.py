@@ -11,6 +11,7 @@ import web.cache
 import web.health
 import web.jobs
 import web.keys
+import web.metrics
 import web.personalities
 import web.speech
 import web.voices
@@ -45,7 +46,16 @@ def test_every_command_has_help():
 
 def test_every_address_is_described_and_exists():
     app = Flask("readme")
-    for part in (web.speech, web.jobs, web.personalities, web.voices, web.cache, web.keys, web.health):
+    for part in (
+        web.speech,
+        web.jobs,
+        web.personalities,
+        web.voices,
+        web.cache,
+        web.keys,
+        web.health,
+        web.metrics,
+    ):
         app.register_blueprint(part.blueprint)
     routes = {
         (method, re.sub(r"<\w+>", lambda name: "KEY" if name[0] == "<key>" else "ID", rule.rule))

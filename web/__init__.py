@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,7 +11,7 @@ from flask import Flask, g, request
 from shared.farm import Farm
 from shared.log import configure_logging
 from shared.settings import Settings
-from web import cache, dashboard, health, jobs, keys, openapi, personalities, speech, voices
+from web import cache, dashboard, health, jobs, keys, metrics, openapi, personalities, speech, voices
 from web.errors import register_errors
 from web.hit_path import HitPath
 from web.requests import MAX_JSON_BYTES, sane_request_id
@@ -31,16 +32,18 @@ def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Fl
     app.config["MAX_CONTENT_LENGTH"] = MAX_JSON_BYTES + 1
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["voicefarm"] = farm
+    app.extensions["voicefarm.metrics"] = front_metrics = metrics.make_metrics(farm)
     register_errors(app)
-    for part in (speech, jobs, personalities, voices, cache, keys, health, openapi, dashboard):
+    for part in (speech, jobs, personalities, voices, cache, keys, health, metrics, openapi, dashboard):
         app.register_blueprint(part.blueprint)
     app.before_request(_begin)
     app.after_request(_label)
-    app.wsgi_app = HitPath(app.wsgi_app, farm, farm.settings.front_memory_mb * 1_000_000)  # type: ignore[method-assign]
+    app.wsgi_app = HitPath(app.wsgi_app, farm, front_metrics)  # type: ignore[method-assign]
     return app
 
 
 def _begin() -> None:
+    g.begun_s = time.perf_counter()
     g.request_id = sane_request_id(request.headers.get("X-Request-Id", ""))
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)

@@ -1,4 +1,4 @@
-"""What a request carries: the farm of its app, and what the hit path is to know of it."""
+"""What a request carries: the farm of its app and its metrics, and what the hit path is to know of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from flask import current_app
 
 if TYPE_CHECKING:
     from shared.farm import Farm
+    from web.front_metrics import FrontMetrics
 
 EPOCH = "voicefarm.epoch"
 """Where the app puts the request's epoch in the WSGI environment."""
@@ -18,3 +19,8 @@ HIT = "voicefarm.hit"
 def farm() -> Farm:
     """Give the farm."""
     return cast("Farm", current_app.extensions["voicefarm"])
+
+
+def metrics() -> FrontMetrics:
+    """Give what counts its requests."""
+    return cast("FrontMetrics", current_app.extensions["voicefarm.metrics"])

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import structlog
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from shared import errors
@@ -33,6 +33,7 @@ STATUS: dict[type[errors.VoicefarmError], int] = {
     errors.SsmlNotSupported: 422,
     errors.BadSample: 422,
     errors.RateLimited: 429,
+    errors.IdempotencyMismatch: 422,
     errors.SynthesisFailed: 502,
     errors.NoProvider: 503,
     errors.QueueFull: 503,
@@ -75,7 +76,8 @@ def problem(
     fields: Sequence[errors.FieldError] | None = None,
     attempts: Sequence[errors.FailedAttempt] | None = None,
 ) -> Response:
-    """Give an `application/problem+json` answer."""
+    """Give an `application/problem+json` answer; the metrics count its code."""
+    g.problem_code = code
     body = schemas.Problem(
         type=f"urn:voicefarm:problem:{code}",
         title=_title(code),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from shared.cache import CachedAudio
     from shared.farm import Farm
+    from web.front_metrics import FrontMetrics
 
 _SYNTHESIZE = ("POST", "/api/voice/synthesize")
 _AUDIO = "/api/voice/audio/"
@@ -66,16 +67,19 @@ class Answer:
 class HitPath:
     """Answers hits; hands everything else to the app, and learns from what that answers."""
 
-    def __init__(self, app: WSGIApplication, farm: Farm, max_bytes: int) -> None:
+    def __init__(self, app: WSGIApplication, farm: Farm, metrics: FrontMetrics) -> None:
         self._app = app
         self._farm = farm
+        self._metrics = metrics
         self._lock = Lock()
         self._answers: LRUCache[Question, Answer] = LRUCache(
-            max_bytes, getsizeof=lambda answer: len(answer.audio.data) + _OVERHEAD_BYTES
+            farm.settings.front_memory_mb * 1_000_000,
+            getsizeof=lambda answer: len(answer.audio.data) + _OVERHEAD_BYTES,
         )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request."""
+        began = time.perf_counter()
         question = _question(environ)
         if question is None:
             return self._app(environ, start_response)
@@ -84,6 +88,7 @@ class HitPath:
             return self._learn(question, environ, start_response)
         if question.method == "POST":
             self._farm.cache.hits.add()
+            self._metrics.count_answer("HIT", "audio", time.perf_counter() - began)
         headers = [
             *answer.headers,
             ("Cache-Control", cache_control(answer.audio)),

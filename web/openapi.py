@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, current_app, jsonify, render_template
 from pydantic.json_schema import models_json_schema
 
+from shared.ledger import Status
 from shared.models import AudioFormat, SpeechRequest
 from shared.profiles import Profile
 from web import schemas
 from web.context import farm
+from web.jobs import EVENTS
 from web.keys import KeyRequest
 from web.requests import MAX_LIMIT, MAX_WAIT_S
 
@@ -68,13 +70,34 @@ _IF_MATCH = {
     "schema": {"type": "string"},
     "description": "The `ETag` that was read; nothing is done when it has changed since.",
 }
+_ONCE = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "The caller's name for this request: repeated within 24 hours it gives the same job.",
+}
+_JOBS = (
+    _query("status", {"enum": list(Status)}, "Only jobs in this state."),
+    _query("personality_id", {"type": "string", "format": "uuid"}, "Only jobs of this personality."),
+)
+_LAST_EVENT = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "The `id` of the event seen last; that state is not told again.",
+}
+_SPEECH_PROBLEMS = (400, 404, 413, 415, 422, 429)
 
 OPERATIONS: dict[str, Operation] = {
     "speech.synthesize": Operation(
-        {200: AUDIO, 202: schemas.Job}, (400, 404, 409, 413, 415, 422, 429, 502), SpeechRequest, _WAIT
+        {200: AUDIO, 202: schemas.Job}, (*_SPEECH_PROBLEMS, 409, 502), SpeechRequest, (*_WAIT, _ONCE)
     ),
     "speech.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 412, 416)),
+    "jobs.create": Operation({200: schemas.Job, 202: schemas.Job}, _SPEECH_PROBLEMS, SpeechRequest, (_ONCE,)),
+    "jobs.index": Operation({200: schemas.Jobs}, (422,), parameters=(*_JOBS, *_PAGE)),
     "jobs.show": Operation({200: schemas.Job}, (404,)),
+    "jobs.cancel": Operation({200: schemas.Job}, (404, 409)),
+    "jobs.events": Operation({200: EVENTS, 204: ""}, (404,), parameters=(_LAST_EVENT,)),
     "jobs.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 409, 412, 416)),
     "personalities.index": Operation({200: schemas.Personalities}, (422,), parameters=_PAGE),
     "personalities.create": Operation({201: schemas.Personality}, (400, 409, 413, 415, 422), Profile),
@@ -104,6 +127,7 @@ OPERATIONS: dict[str, Operation] = {
     "cache.drop": Operation({200: schemas.PersonalityCleared}, (404,)),
     "health.healthz": Operation({200: schemas.Health}, is_open=True),
     "health.readyz": Operation({200: schemas.Readiness, 503: schemas.Readiness}, is_open=True),
+    "metrics.show": Operation({200: "text/plain"}, is_open=True),
 }
 
 
@@ -211,7 +235,7 @@ _PHRASES = {
     200: "Done",
     201: "Made",
     202: "Accepted: a job will have it",
-    204: "Gone",
+    204: "Nothing is left, or nothing will come any more",
     206: "A piece of it",
     304: "You have it already",
     400: "The body is not valid",

@@ -1,4 +1,4 @@
-"""Reading requests: JSON bodies, `Prefer: wait`, request IDs, pages of lists."""
+"""Reading requests: speech and other JSON, `Prefer: wait`, idempotency keys, request IDs, pages of lists."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from flask import request
 
 from shared.errors import BodyTooLarge, FieldError, InvalidRequest, MalformedJson, UnsupportedMediaType
+from shared.models import SpeechRequest
+from web.context import farm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,10 +23,34 @@ MAX_JSON_BYTES = 1024 * 1024
 MAX_WAIT_S = 120
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _DIGITS = re.compile(r"[0-9]+")
 # A JSON number with more digits is beyond every bound, and would be beyond Python's own.
 _MAX_DIGITS = 400
+
+
+def speech_request() -> SpeechRequest:
+    """Give what the body asks to be spoken.
+
+    Raises what `json_body` and `SpeechRequest.parse` raise.
+    """
+    settings = farm().settings
+    return SpeechRequest.parse(
+        json_body(), providers=farm().router.names, max_text_chars=settings.max_text_chars
+    )
+
+
+def idempotency_key() -> str | None:
+    """Give the caller's `Idempotency-Key`; None without one.
+
+    Raises:
+        InvalidRequest: it is empty, too long, or not of visible ASCII characters.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest([FieldError("Idempotency-Key", "must be 1 to 255 visible ASCII characters")])
+    return key
 
 
 def json_body() -> object:
@@ -95,10 +121,10 @@ def sane_request_id(given: str) -> str:
 
 
 def page_limit() -> int:
-    """Give how many items of a list `limit` asks for.
+    """Give how many items a page of a list may have.
 
     Raises:
-        InvalidRequest: it is not a number from 1 to 200.
+        InvalidRequest: `limit` is not a number from 1 to 200.
     """
     limit = _bounded(request.args.get("limit", str(DEFAULT_LIMIT)), MAX_LIMIT + 1)
     if limit is None or not 1 <= limit <= MAX_LIMIT:

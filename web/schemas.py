@@ -18,7 +18,8 @@ CacheStatus = Literal["HIT", "MISS", "COALESCED"]
 class Body(BaseModel):
     """What every answer's body has in common."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What somebody said stays out of errors, and so out of logs.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class FieldProblem(Body):
@@ -110,6 +111,13 @@ class Job(Body):
     degraded: bool
     audio: JobAudio | None
     error: JobError | None
+
+
+class Jobs(Body):
+    """A page of jobs."""
+
+    items: list[Job]
+    next_cursor: str | None
 
 
 class Personality(Body):

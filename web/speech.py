@@ -10,11 +10,10 @@ from shared.cache import CachedAudio
 from shared.errors import Conflict, FailedAttempt, NotFound, SynthesisFailed
 from shared.keys import Scope
 from shared.ledger import Job, Status
-from shared.models import SpeechRequest
 from web.auth import requires
 from web.context import farm
 from web.jobs import CACHE_STATUS, accepted
-from web.requests import json_body, preferred_wait_s, queried_wait_s
+from web.requests import idempotency_key, preferred_wait_s, queried_wait_s, speech_request
 from web.responses import cached_audio, job_audio
 
 blueprint = Blueprint("speech", __name__)
@@ -29,21 +28,23 @@ def synthesize() -> Response:
     queried_s, preferred_s = queried_wait_s(), preferred_wait_s()
     wait_s = preferred_s if queried_s is None else queried_s
     applied_s = preferred_s if queried_s is None else None
-    asked = SpeechRequest.parse(
-        json_body(), providers=farm().router.names, max_text_chars=farm().settings.max_text_chars
-    )
-    answer = farm().ask(asked, caller=g.caller, epoch=g.epoch)
+    asked, key = speech_request(), idempotency_key()
+    answer: CachedAudio | Job
+    if key:  # it stands for a job, so there must be one
+        answer, is_new = farm().order(asked, caller=g.caller, epoch=g.epoch, idempotency_key=key)
+    else:
+        answer, is_new = farm().ask(asked, caller=g.caller, epoch=g.epoch), True
     if isinstance(answer, CachedAudio):
         g.cache_status, g.applied_s = "HIT", applied_s
         return cached_audio(answer)
     g.cache_status = CACHE_STATUS[answer.how]
-    if wait_s:
+    if wait_s and not answer.status.has_ended:
         waited = farm().wait(answer, wait_s)
         if waited is None:  # too many wait already
             return accepted(answer)
         answer = waited
     g.applied_s = applied_s
-    return _answer(answer) if wait_s else accepted(answer)
+    return accepted(answer) if is_new and not wait_s else _answer(answer)
 
 
 def _answer(job: Job) -> Response:
@@ -60,7 +61,7 @@ def _answer(job: Job) -> Response:
 
 @blueprint.after_request
 def _label(response: Response) -> Response:
-    if request.endpoint == "speech.synthesize":
+    if request.endpoint == "speech.synthesize" and request.method == "POST":
         # A refusal is a miss, too: what was asked for is not in the cache.
         response.headers["X-Cache-Status"] = g.get("cache_status", "MISS")
     if g.get("applied_s") is not None:

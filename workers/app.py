@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Celery, signals
-from celery.exceptions import SecurityWarning
+from celery.exceptions import SecurityWarning, TimeLimitExceeded, WorkerLostError
 from kombu.transport.redis import Channel
 
 from shared.cache import AudioCache
@@ -17,13 +17,16 @@ from shared.catalog import CATALOG
 from shared.connections import worker_client
 from shared.doorbell import Doorbell
 from shared.errors import VoicefarmError
-from shared.ledger import Ledger, Sweep
+from shared.ledger import Ledger, Sweep, log_fields
 from shared.log import configure_logging
 from shared.presence import HEARTBEAT_S, Presence, Worker
+from shared.provider_stats import ProviderStats
 from shared.settings import Settings
 from workers.renderer import Renderer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.catalog import ProviderSpec
 
 # It warns of pickled messages from strangers; ours are JSON.
@@ -64,11 +67,13 @@ def _begin_child(**_: Any) -> None:
     spec = pool_spec()
     app.renderer = Renderer(
         spec,
+        settings,
         worker=f"{spec.name}:{os.getpid()}",
         ledger=Ledger.from_settings(settings, state),
         # Speech goes on without a cache, so nobody waits for one.
         cache=AudioCache.from_settings(settings, worker_client(settings.audio_url, retries=1)),
         presence=Presence(state),
+        stats=ProviderStats(state),
         doorbell=Doorbell(app),
     )
     app.renderer.warm_up()
@@ -89,6 +94,14 @@ def _begin_parent(sender: Any, **_: Any) -> None:
     )
     threading.Thread(target=_beat, args=(presence, worker), name="heartbeat", daemon=True).start()
     Sweep(Ledger.from_settings(settings, state), presence, Doorbell(app)).start()
+
+
+@signals.task_failure.connect  # type: ignore[untyped-decorator]
+def _tell_what_was_lost(exception: Exception, args: Sequence[str], **_: Any) -> None:
+    """Name the rendering whose process died or took too long; Celery's own line names its message only."""
+    if isinstance(exception, (TimeLimitExceeded, WorkerLostError)):
+        fields = {"provider": pool_spec().name, **log_fields(args[0])}
+        log.error("attempt_lost", error=type(exception).__name__, **fields)
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from shared.errors import ModelLoadFailed
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from shared.catalog import ProviderSpec
     from shared.models import Utterance
+    from shared.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class AudioChunk:
 class Provider(Protocol):
     """One speech engine. Made once a worker process, used from one thread at a time."""
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Make the provider that the settings describe; loads nothing yet."""
+
     def load(self) -> None:
         """Load libraries and models; heavy imports belong here.
 
@@ -46,12 +51,13 @@ class Provider(Protocol):
         iterating at any time (a cancelled job), after which the provider must be usable again.
 
         Raises:
+            ModelLoadFailed: the voice is broken; the message names the remedy.
             VoiceNotFound: the utterance names a voice that the engine does not have.
             EngineFailed: the engine reported an error, or gave nothing that can be heard.
         """
 
 
-def load_provider(spec: ProviderSpec) -> Provider:
+def load_provider(spec: ProviderSpec, settings: Settings) -> Provider:
     """Make the provider of a catalogue entry, which imports its file; `load` is still to be called.
 
     Raises:
@@ -61,6 +67,7 @@ def load_provider(spec: ProviderSpec) -> Provider:
         raise ModelLoadFailed(f"{spec.title} is not installed: {spec.install_hint()}")
     module, _, name = spec.module.partition(":")
     try:
-        return cast("Provider", getattr(import_module(module), name)())
+        provider = cast("type[Provider]", getattr(import_module(module), name))
     except (ImportError, AttributeError) as error:
         raise ModelLoadFailed(f"{spec.title} cannot be imported from {spec.module}: {error}") from error
+    return provider.from_settings(settings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 import redis
@@ -13,10 +15,12 @@ from shared.errors import ModelLoadFailed, ProviderError
 from shared.ledger import Attempt, Result
 from shared.ledger.sweep import next_provider
 from shared.models import Audio
+from shared.provider_stats import Synthesis
 from workers.audio import join
 from workers.encoding import encode
 from workers.lease import Lease, LeaseLost
 from workers.provider import load_provider
+from workers.providers.forked import end_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from shared.doorbell import Doorbell
     from shared.ledger import Claim, Ledger
     from shared.presence import Presence
+    from shared.provider_stats import ProviderStats
+    from shared.settings import Settings
     from workers.provider import AudioChunk, Provider
 
 _NOT_LOADED = "The engine could not be loaded; the worker's log says why."
@@ -40,20 +46,24 @@ class Renderer:
     def __init__(
         self,
         spec: ProviderSpec,
+        settings: Settings,
         *,
         worker: str,
         ledger: Ledger,
         cache: AudioCache,
         presence: Presence,
+        stats: ProviderStats,
         doorbell: Doorbell,
     ) -> None:
         self.name = spec.name
         self._spec = spec
+        self._settings = settings
         self._provider: Provider | None = None
         self._worker = worker
         self._ledger = ledger
         self._cache = cache
         self._presence = presence
+        self._stats = stats
         self._doorbell = doorbell
 
     def warm_up(self) -> None:
@@ -65,7 +75,7 @@ class Renderer:
 
     def _engine(self) -> Provider:
         if self._provider is None:
-            provider = load_provider(self._spec)
+            provider = load_provider(self._spec, self._settings)
             provider.load()
             self._provider = provider
         return self._provider
@@ -75,9 +85,11 @@ class Renderer:
         claim = self._ledger.claim(rendering_id, self.name, self._worker)
         if claim is None:
             return
+        structlog.contextvars.bind_contextvars(request_id=claim.request_id)
         begun = time.monotonic()
         try:
-            with Lease(self._ledger, claim) as lease:
+            # What the engine does in a copy of this process need not be waited for.
+            with Lease(self._ledger, claim, on_loss=partial(end_copy, get_ident())) as lease:
                 result = self._result(claim, lease)
         except LeaseLost as lost:
             self._stop(claim, lost)
@@ -93,9 +105,9 @@ class Renderer:
             raise
         else:
             if self._ledger.succeed(claim, result):
-                service_ms = (time.monotonic() - begun) * 1000
-                self._presence.note_service(self.name, service_ms)
-                log.info("rendered", duration_ms=round(service_ms, 1), audio_ms=result.duration_ms)
+                synthesis = Synthesis((time.monotonic() - begun) * 1000, result.duration_ms)
+                log.info("rendered", duration_ms=round(synthesis.service_ms, 1), audio_ms=synthesis.audio_ms)
+                self._stats.note_synthesis(self.name, synthesis)
 
     def _result(self, claim: Claim, lease: Lease) -> Result:
         """Give the audio that an earlier attempt stored before it died, or make it; then cache it.
@@ -115,9 +127,13 @@ class Renderer:
 
     def _speak(self, claim: Claim, lease: Lease) -> Audio:
         def chunks() -> Iterator[AudioChunk]:
-            for chunk in self._engine().synthesize(claim.utterance):
-                lease.check()
-                yield chunk
+            try:
+                for chunk in self._engine().synthesize(claim.utterance):
+                    lease.check()
+                    yield chunk
+            except ProviderError:
+                lease.check()  # it may have been ended
+                raise
 
         encoded = encode(join(chunks()), claim.utterance.format)
         return Audio(
@@ -150,3 +166,4 @@ class Renderer:
             self._ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", why, attempt)
         elif self._ledger.pass_on(claim.rendering_id, claim.attempt, target, attempt) == "queued":
             self._doorbell.ring(target, claim.rendering_id)
+        self._stats.note_failure(self.name, code)

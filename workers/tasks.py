@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from shared.doorbell import TASK
+from shared.ledger import log_fields
 from workers.app import app
 
 if TYPE_CHECKING:
@@ -17,5 +18,7 @@ if TYPE_CHECKING:
 def render(self: Any, rendering_id: str) -> None:
     """Make the audio of one rendering; the message is only a doorbell, the ledger says what is to be done."""
     renderer: Renderer = self.app.renderer
-    with structlog.contextvars.bound_contextvars(provider=renderer.name, rendering=rendering_id[:12]):
-        renderer.render(rendering_id)
+    # Not taken off at the end: Celery logs an error of the task after that.
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(provider=renderer.name, **log_fields(rendering_id))
+    renderer.render(rendering_id)

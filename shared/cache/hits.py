@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import threading
 from typing import TYPE_CHECKING
 
@@ -26,9 +25,8 @@ class HitCounter:
         self._hits = 0
 
     def start(self) -> None:
-        """Begin to tell Redis, on a thread that ends with the process."""
-        threading.Thread(target=self._run, name="hit-counter", daemon=True).start()
-        atexit.register(self._flush_or_warn)
+        """Begin to tell Redis, and once more when the process ends."""
+        threading.Thread(target=self._run, name="hit-counter").start()
 
     def add(self, hits: int = 1) -> None:
         """Count."""
@@ -52,12 +50,11 @@ class HitCounter:
             raise
 
     def _run(self) -> None:
-        pause = threading.Event()
-        while not pause.wait(FLUSH_EVERY_S):
-            self._flush_or_warn()
-
-    def _flush_or_warn(self) -> None:
-        try:
-            self.flush()
-        except redis.RedisError as error:
-            log.warning("cache_failed", error=type(error).__name__)
+        # Not a daemon: Python waits for it after the main thread has ended, also in a multiprocessing child.
+        main = threading.main_thread()
+        while main.is_alive():
+            main.join(FLUSH_EVERY_S)
+            try:
+                self.flush()
+            except redis.RedisError as error:
+                log.warning("cache_failed", error=type(error).__name__)

@@ -54,13 +54,12 @@ def _findings() -> Iterator[Finding]:
 
 
 def _providers(farm: Farm) -> Iterator[Finding]:
-    for name, spec in CATALOG.items():
+    for name in CATALOG:
         part = f"provider {name}"
         is_enabled = name in farm.router.enabled
-        if not spec.is_installed():
-            yield Finding(
-                part, "Its libraries are not installed here.", spec.install_hint(), is_needed=is_enabled
-            )
+        equipment = farm.router.equipment[name]
+        if equipment.problem is not None:
+            yield Finding(part, equipment.problem, equipment.remedy, is_needed=is_enabled)
         elif not is_enabled:
             yield Finding(part, "It is not enabled.", "Name it in VOICEFARM_PROVIDERS.", is_needed=False)
         else:

@@ -11,6 +11,7 @@ from shared.cli.say import Number
 from shared.cli.tables import echo_pairs, echo_table, minute
 from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE
 from shared.settings import Settings
+from shared.voices import Gender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,11 @@ def _profile_options(command: F) -> F:
             metavar="PROVIDER=VOICE",
             multiple=True,
             help="Its voice at a provider, such as espeak=f2; 'espeak=' for none. Repeatable.",
+        ),
+        click.option(
+            "--gender",
+            type=click.Choice([*(gender.value for gender in Gender), "any"]),
+            help="Whose voice a provider chooses where none is named.",
         ),
         click.option("--default", "is_default", is_flag=True, help="Speaks when a request names nobody."),
         click.option("--active/--inactive", "is_active", default=None, help="Whether it may speak."),
@@ -147,6 +153,7 @@ def _patch(
     speed: float | None,
     pitch: float | None,
     voices: tuple[tuple[str, str | None], ...],
+    gender: str | None,
     is_default: bool,
     is_active: bool | None,
 ) -> dict[str, Any]:
@@ -161,6 +168,8 @@ def _patch(
         voice["voice_settings"] = settings
     if voices:
         voice["voices"] = dict(voices)
+    if gender is not None:
+        voice["gender"] = None if gender == "any" else gender
     patch: dict[str, Any] = {"voice_config": voice} if voice else {}
     if title is not None:
         patch["personality_name"] = title or None
@@ -206,6 +215,7 @@ def _lines(one: dict[str, Any]) -> list[tuple[str, str]]:
         ("fallback chain", ", ".join(voice["fallback_chain"] or []) or "by quality"),
         ("speed, pitch", f"{settings['speed']:g}, {settings['pitch']:g}"),
         ("voices", voices or "the providers' own"),
+        ("gender", voice["gender"] or "any"),
         ("sample", _describe_sample(sample) if sample else "none"),
         ("voice revision", str(one["voice_revision"])),
         ("created, changed", f"{minute(one['created_at'])}, {minute(one['updated_at'])} UTC"),

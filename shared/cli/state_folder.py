@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ValidationError
 
 from shared.cli.errors import CannotStart
+from shared.settings import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +163,7 @@ def _read_marker(path: Path) -> Marker | None:
     try:
         marker = Marker.model_validate_json((path / MARKER).read_bytes())
     except FileNotFoundError:
-        if any(path.iterdir()):
+        if any(item.name != MODELS for item in path.iterdir()):  # voices may be put there before
             raise CannotStart(f"{path} holds files that are not a farm's; {ANOTHER_FOLDER}") from None
         return None
     except ValidationError as error:

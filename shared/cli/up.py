@@ -32,7 +32,7 @@ from shared.sessions import issue_code
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from shared.cli.embedded_redis import EmbeddedRedis
 
@@ -66,8 +66,10 @@ def up(port: int, flower_port: int, state: Path) -> None:
     Starts the API with its page, the worker pools that can run here, Flower, and a Redis unless REDIS_HOST
     names one. Two farms run side by side on ports and state folders of their own.
     """
-    given = Settings.load()
-    programs = _programs(Router.from_settings(given))
+    given = Settings.load(VOICEFARM_STATE_DIR=str(state))
+    router = Router.from_settings(given)
+    programs = _programs(router)
+    idle = _idle(router, CATALOG if given.providers is None else given.providers)
     with open_state_folder(state) as folder:
         _check_machine(port, flower_port)
         redis = None if names_redis(given) else embedded_redis.prepare(folder)
@@ -81,6 +83,8 @@ def up(port: int, flower_port: int, state: Path) -> None:
             "PYTHONUNBUFFERED": "1",
         }
         supervisor = Supervisor(PROJECT, os.environ | ours | tools)
+        for line in idle:
+            supervisor.say(line)
         asyncio.run(
             _run(supervisor, Settings.load(**ours), redis, programs, port=port, flower_port=flower_port)
         )
@@ -89,11 +93,19 @@ def up(port: int, flower_port: int, state: Path) -> None:
 def _programs(router: Router) -> tuple[dict[str, str], dict[str, str]]:
     """Give the Procfile's lines: the pools that can run here, and what is no pool."""
     lines: dict[str, str] = parse_procfile((PROJECT / "Procfile").read_text()).processes
-    runnable = {name for name in router.enabled if CATALOG[name].is_installed()}
+    runnable = {name for name in router.enabled if router.equipment[name].problem is None}
     pools = {name: line for name, line in lines.items() if name in runnable}
     if not pools:
         raise CannotStart("No enabled provider can run here; 'voicefarm doctor' tells why")
     return pools, {name: line for name, line in lines.items() if name not in CATALOG}
+
+
+def _idle(router: Router, wanted: Iterable[str]) -> list[str]:
+    """Give a line for each provider that has no pool here: why not, and what helps."""
+    lacking = ((name, router.equipment[name]) for name in wanted)
+    return [
+        f"{name} does not run: {found.problem} {found.remedy}" for name, found in lacking if found.problem
+    ]
 
 
 def _check_machine(port: int, flower_port: int) -> None:
@@ -118,7 +130,12 @@ def _free_port_near(number: int, other: int) -> int:
 
 def _settings(folder: StateFolder, given: Settings, redis: EmbeddedRedis | None) -> dict[str, str]:
     """Give the settings, by environment name, that come from the state folder."""
-    settings = {"VOICEFARM_STATE_DIR": str(folder.path), "VOICEFARM_ADMIN_KEY": _admin_key(folder, given)}
+    settings = {
+        "VOICEFARM_STATE_DIR": str(folder.path),
+        "VOICEFARM_ADMIN_KEY": _admin_key(folder, given),
+        # The programs run elsewhere than where a relative path was given.
+        "VOICEFARM_MODEL_DIR": str(given.model_dir),
+    }
     if redis:
         settings |= {"REDIS_HOST": HOST, "REDIS_PORT": str(redis.port), "REDIS_PASSWORD": redis.password}
     return settings

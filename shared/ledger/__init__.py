@@ -3,21 +3,35 @@
 Celery's message is only a doorbell; the truth is here, in the state Redis, moved by six small scripts.
 """
 
-from shared.ledger.finishes import FinishReader
-from shared.ledger.records import Attempt, Claim, Job, Result, Status, Submitted, Waiting
+from shared.ledger.census import take_census
+from shared.ledger.records import (
+    Attempt,
+    Claim,
+    Idempotency,
+    Job,
+    Result,
+    Status,
+    Submitted,
+    Waiting,
+    log_fields,
+)
 from shared.ledger.store import KEEP_LIVE_MS, Ledger
 from shared.ledger.sweep import Sweep
+from shared.ledger.transitions import TransitionReader
 
 __all__ = [
     "KEEP_LIVE_MS",
     "Attempt",
     "Claim",
-    "FinishReader",
+    "Idempotency",
     "Job",
     "Ledger",
     "Result",
     "Status",
     "Submitted",
     "Sweep",
+    "TransitionReader",
     "Waiting",
+    "log_fields",
+    "take_census",
 ]

@@ -1,5 +1,5 @@
 -- Take a queued rendering for one attempt under a lease. The attempt's number is the fence of all that follows.
--- Returns {'claimed', attempt, utterance, chain, attempts} or {why not}.
+-- Returns {'claimed', attempt, utterance, chain, attempts, request id} or {why not}.
 local frozen, id, provider, worker, lease_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 
 local key = rendering_key(id)
@@ -26,4 +26,5 @@ redis.call('HSET', key, 'state', 'running', 'worker', worker, 'claimed_ms', now)
 redis.call('HSETNX', key, 'started_ms', now)
 redis.call('ZREM', queue_key(provider), id)
 redis.call('ZADD', DUE, now + lease_ms, id)
-return {'claimed', attempt, unpack(redis.call('HMGET', key, 'utterance', 'chain', 'attempts'))}
+announce(id)
+return {'claimed', attempt, unpack(redis.call('HMGET', key, 'utterance', 'chain', 'attempts', 'request_id'))}

@@ -1,13 +1,18 @@
--- Shared by every script: keys, clock, the end of a rendering. Prefixed to each by `scripts.py`.
+-- Shared by every script: keys, clock, the end of a rendering. Prefixed to each by `shared/lua.py`.
 --
 --   voice:job:{id}          hash    what one caller asked for; expires after deadline + time to live
+--   voice:jobs              zset    every job, by when it was made; no two have one score
+--   voice:jobs:{owner}      zset    those of one API key
+--   voice:idempotency:{owner}:{key}  hash  the job that a caller's idempotency key stands for; expires after a day
 --   voice:rendering:{id}    hash    one piece of audio being made; expires a job's time to live after its end
+--   voice:result:{id}       string  its audio
 --   voice:live:{cache key}  string  the rendering under way for that key, or just succeeded
 --   voice:due               zset    every live rendering; queued: when to ring again, running: when the lease ends
 --   voice:queue:{provider}  zset    queued renderings, oldest first
---   voice:finished          stream  ids of renderings that ended or that a job left; what waiting fronts read
+--   voice:ended             hash    how many renderings have ended, by state
+--   voice:transitions       stream  ids of renderings that moved or that a job left; what waiting fronts read
 
-local DUE, FINISHED = 'voice:due', 'voice:finished'
+local DUE, ENDED, TRANSITIONS, JOBS = 'voice:due', 'voice:ended', 'voice:transitions', 'voice:jobs'
 
 -- The server's clock, or the time given by a test.
 local function now_ms(frozen_ms)
@@ -16,14 +21,16 @@ local function now_ms(frozen_ms)
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+local function job_key(id) return 'voice:job:' .. id end
 local function rendering_key(id) return 'voice:rendering:' .. id end
+local function result_key(id) return 'voice:result:' .. id end
 local function queue_key(provider) return 'voice:queue:' .. provider end
 local function live_key(cache_key) return 'voice:live:' .. cache_key end
 
 local function is_live(state) return state == 'queued' or state == 'running' end
 
 local function announce(id)
-  redis.call('XADD', FINISHED, 'MAXLEN', '~', 10000, '*', 'rendering', id)
+  redis.call('XADD', TRANSITIONS, 'MAXLEN', '~', 10000, '*', 'rendering', id)
 end
 
 local function add_attempt(id, attempt)
@@ -38,6 +45,12 @@ local function enqueue(id, provider, created_ms, due_ms)
   redis.call('ZADD', DUE, due_ms, id)
 end
 
+-- Keep an ended rendering and its audio for a job's time to live from now.
+local function retain(id, ttl_ms)
+  redis.call('PEXPIRE', rendering_key(id), ttl_ms)
+  redis.call('PEXPIRE', result_key(id), ttl_ms)
+end
+
 -- A succeeded rendering stays reachable by its cache key for `keep_ms`, for a request that looked before its end.
 local function terminate(id, state, now, keep_ms, field, value)
   local key = rendering_key(id)
@@ -50,7 +63,8 @@ local function terminate(id, state, now, keep_ms, field, value)
   else
     redis.call('DEL', live_key(cache_key))
   end
-  redis.call('PEXPIRE', key, ttl_ms)
+  retain(id, ttl_ms)
+  redis.call('HINCRBY', ENDED, state, 1)
   announce(id)
 end
 

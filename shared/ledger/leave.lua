@@ -2,15 +2,15 @@
 -- next renewal if it runs. Returns 'left', 'ended' (too late) or 'gone'.
 local frozen, job_id = ARGV[1], ARGV[2]
 
-local job_key = 'voice:job:' .. job_id
-local id, cancelled_ms = unpack(redis.call('HMGET', job_key, 'rendering', 'cancelled_ms'))
+local key = job_key(job_id)
+local id, cancelled_ms, deadline_ms = unpack(redis.call('HMGET', key, 'rendering', 'cancelled_ms', 'deadline_ms'))
 if not id then return 'gone' end
-local state, ttl_ms = unpack(redis.call('HMGET', rendering_key(id), 'state', 'ttl_ms'))
-if cancelled_ms or not is_live(state) then return 'ended' end
-
 local now = now_ms(frozen)
-redis.call('HSET', job_key, 'cancelled_ms', now)
-redis.call('PEXPIRE', job_key, ttl_ms)
+local state, ttl_ms = unpack(redis.call('HMGET', rendering_key(id), 'state', 'ttl_ms'))
+if cancelled_ms or not is_live(state) or now >= tonumber(deadline_ms) then return 'ended' end
+
+redis.call('HSET', key, 'cancelled_ms', now)
+redis.call('PEXPIRE', key, ttl_ms)
 if redis.call('HINCRBY', rendering_key(id), 'jobs', -1) == 0 and state == 'queued' then
   terminate(id, 'cancelled', now, 0, 'error', '')
 else

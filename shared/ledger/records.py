@@ -13,6 +13,7 @@ from shared.models import Audio, AudioFormat
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.cache import CachedAudio
     from shared.models import SpeechRequest, Utterance
 
 
@@ -92,6 +93,22 @@ class Result:
             sha256=hashlib.sha256(audio.data).hexdigest(),
         )
 
+    @classmethod
+    def of_cached(cls, hit: CachedAudio) -> Self:
+        """Describe audio that the cache holds."""
+        about = hit.metadata
+        return cls(
+            key=hit.key,
+            provider=about.provider,
+            format=about.format,
+            size_bytes=len(hit.data),
+            duration_ms=about.duration_ms,
+            sample_rate=about.sample_rate,
+            degraded=about.degraded,
+            sha256=about.sha256,
+            cached=True,
+        )
+
     def audio(self, data: bytes) -> Audio:
         """Put the bytes and what is known of them together again."""
         return Audio(
@@ -114,11 +131,26 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A caller's own name for a request: repeated within a day it gives the job of its first time."""
+
+    key: str
+    body: str
+    """A digest of the request, by which another one under the same name is told."""
+
+    @classmethod
+    def of(cls, key: str, request: SpeechRequest) -> Self:
+        """Name a request as the caller sent it."""
+        return cls(key, hashlib.sha256(request.model_dump_json().encode()).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
 class Submitted:
-    """What became of a request: `how` is new, joined or done."""
+    """What became of a request: `how` is hit, new, joined, done, or repeated (the job is the first one's)."""
 
     how: str
     rendering_id: str
+    job_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +163,8 @@ class Claim:
     utterance: Utterance
     chain: tuple[str, ...]
     attempts: tuple[Attempt, ...]
+    request_id: str
+    """The HTTP request that began it; empty without one."""
 
     @property
     def cache_key(self) -> str:
@@ -147,6 +181,7 @@ class Waiting:
     attempt: int
     chain: tuple[str, ...]
     attempts: tuple[Attempt, ...]
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +197,8 @@ class Job:
     created_ms: int
     started_ms: int | None
     finished_ms: int | None
+    left_ms: int
+    """How long it may still take, by the server's clock."""
     provider: str | None
     attempts: tuple[Attempt, ...]
     queue: str | None
@@ -170,14 +207,22 @@ class Job:
     error: Failure | None
 
 
-def rendering_id(cache_key: str, job_id: str) -> str:
-    """Name the rendering that a job would begin: the same key may be rendered again, once it has expired."""
-    return f"{cache_key}:{job_id}"
+def rendering_id(cache_key: str, origin: str) -> str:
+    """Name a rendering by the job that would begin it, or by the digest of the cached audio that it keeps.
+
+    The same key may be rendered again, once its audio has expired.
+    """
+    return f"{cache_key}:{origin}"
 
 
 def cache_key_of(rendering_id: str) -> str:
     """Give the cache key in a rendering's name."""
     return rendering_id.partition(":")[0]
+
+
+def log_fields(rendering_id: str) -> dict[str, str]:
+    """Give what every log line about a rendering carries: its short name, and the job that began it."""
+    return {"rendering": rendering_id[:12], "job_id": rendering_id.partition(":")[2]}
 
 
 def parse_attempts(text: str | bytes) -> tuple[Attempt, ...]:

@@ -6,29 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from shared.connections import state_errors
-from shared.errors import QueueFull, RateLimited
-from shared.ledger.records import (
-    Claim,
-    Failure,
-    Job,
-    Result,
-    Status,
-    Submitted,
-    Waiting,
-    derive_status,
-    parse_attempts,
-    rendering_id,
-)
+from shared.errors import IdempotencyMismatch, QueueFull, RateLimited
+from shared.ledger.reading import JobReader
+from shared.ledger.records import Claim, Result, Submitted, Waiting, parse_attempts, rendering_id
 from shared.lua import load_script
-from shared.models import SpeechRequest, Utterance
+from shared.models import Utterance
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from shared.ledger.records import Attempt
+    from shared.ledger.records import Attempt, Idempotency, Job
+    from shared.models import SpeechRequest
     from shared.settings import Settings
-
-    _Fields = dict[bytes, bytes]
 
 # How soon a doorbell that nobody answered is rung again.
 RING_AGAIN_MS = 5_000
@@ -39,23 +28,20 @@ LOSSES_PER_PROVIDER = 3
 SWEEP_BATCH = 200
 
 
-class Ledger:
-    """Jobs and renderings in the state Redis.
+class Ledger(JobReader):
+    """Jobs and renderings in the state Redis: what moves them, beside what reads them.
 
     Every method raises `StateUnavailable` when Redis cannot be reached.
-
-    `frozen_ms` takes the place of the server's clock; tests move time with it.
     """
 
     def __init__(
         self, redis: Redis, *, lease_ms: int, deadline_ms: int, job_ttl_ms: int, max_backlog: int
     ) -> None:
-        self.redis = redis
+        super().__init__(redis)
         self.lease_ms = lease_ms
         self._deadline_ms = deadline_ms
         self._ttl_ms = job_ttl_ms
         self._max_backlog = max_backlog
-        self.frozen_ms: int | None = None
         names = ("submit", "claim", "renew", "finish", "leave", "sweep")
         self._scripts = {name: load_script(redis, "shared.ledger", name) for name in names}
 
@@ -74,12 +60,6 @@ class Ledger:
         with state_errors():
             return self._scripts[name](args=["" if self.frozen_ms is None else self.frozen_ms, *arguments])
 
-    def _now_ms(self) -> int:
-        if self.frozen_ms is not None:
-            return self.frozen_ms
-        seconds, microseconds = self.redis.time()
-        return int(seconds * 1000 + microseconds // 1000)
-
     def submit(
         self,
         cache_key: str,
@@ -91,40 +71,129 @@ class Ledger:
         owner: str,
         request: SpeechRequest,
         looked_ago_ms: int,
+        idempotency: Idempotency | None = None,
         may_begin: bool = True,
+        request_id: str = "",
     ) -> Submitted:
         """Record a job and join or begin its rendering.
 
         `looked_ago_ms` tells how long ago the caller looked in the cache; audio finished since is "done".
         Without `may_begin` it may only join what is under way, which makes no work.
+        `request_id` names the HTTP request for the log lines of whoever works on it.
 
         Raises:
             QueueFull: the provider's backlog is at its limit; no job was left behind.
             RateLimited: it would have begun a rendering and may not; no job was left behind.
+            IdempotencyMismatch: the key stands for another request.
         """
-        how, rendering = self._run(
-            "submit",
+        return self._record(
             cache_key,
             rendering_id(cache_key, job_id),
+            job_id=job_id,
+            owner=owner,
+            request=request,
+            idempotency=idempotency,
+            provider=provider,
+            chain=chain,
+            utterance=utterance.to_json(),
+            looked_ago_ms=looked_ago_ms,
+            may_begin=may_begin,
+            request_id=request_id,
+        )
+
+    def keep(
+        self,
+        result: Result,
+        data: bytes,
+        *,
+        job_id: str,
+        owner: str,
+        request: SpeechRequest,
+        idempotency: Idempotency | None = None,
+    ) -> Submitted:
+        """Record a job that has succeeded with cached audio, which is kept for it whatever the cache does.
+
+        Jobs of the same audio share one rendering, and so one copy.
+
+        Raises:
+            IdempotencyMismatch: the key stands for another request.
+        """
+        rendering = rendering_id(result.key, result.sha256)
+        with state_errors():
+            if not self.redis.pexpire(_audio_key(rendering), self._ttl_ms):
+                self.redis.set(_audio_key(rendering), _encode(result, data), px=self._ttl_ms)
+        return self._record(
+            result.key,
+            rendering,
+            job_id=job_id,
+            owner=owner,
+            request=request,
+            idempotency=idempotency,
+            provider=result.provider,
+            result=result.to_json(),
+        )
+
+    def _record(
+        self,
+        cache_key: str,
+        rendering: str,
+        *,
+        job_id: str,
+        owner: str,
+        request: SpeechRequest,
+        idempotency: Idempotency | None,
+        provider: str,
+        chain: tuple[str, ...] = (),
+        utterance: str = "",
+        looked_ago_ms: int = 0,
+        may_begin: bool = False,
+        request_id: str = "",
+        result: str = "",
+    ) -> Submitted:
+        how, rendering_of_job, id_of_job = self._run(
+            "submit",
             job_id,
-            provider,
-            self._max_backlog,
-            self._deadline_ms,
-            RING_AGAIN_MS,
-            looked_ago_ms,
-            self._ttl_ms,
-            LOSSES_PER_PROVIDER * len(chain),
-            utterance.to_json(),
-            json.dumps(chain),
             owner,
             request.model_dump_json(),
+            cache_key,
+            rendering,
+            idempotency.key if idempotency else "",
+            idempotency.body if idempotency else "",
+            result,
+            provider,
+            json.dumps(chain),
+            utterance,
+            LOSSES_PER_PROVIDER * len(chain),
+            self._max_backlog,
+            looked_ago_ms,
+            RING_AGAIN_MS,
+            self._deadline_ms,
+            self._ttl_ms,
             int(may_begin),
+            request_id,
         )
+        if how == b"mismatch":
+            raise IdempotencyMismatch
         if how == b"barred":
             raise RateLimited
         if how == b"full":
             raise QueueFull(f"{self._max_backlog} syntheses wait for {provider} already")
-        return Submitted(how.decode(), rendering.decode())
+        return Submitted(how.decode(), rendering_of_job.decode(), id_of_job.decode())
+
+    def repeated(self, owner: str, idempotency: Idempotency) -> Job | None:
+        """Give the job that this idempotency key stands for, if it is kept.
+
+        Raises:
+            IdempotencyMismatch: the key stands for another request.
+        """
+        with state_errors():
+            key = f"voice:idempotency:{owner}:{idempotency.key}"
+            body, job_id = cast("list[bytes | None]", self.redis.hmget(key, "body", "job"))
+        if body is None or job_id is None:
+            return None
+        if body.decode() != idempotency.body:
+            raise IdempotencyMismatch
+        return self.job(job_id.decode())
 
     def claim(self, rendering: str, provider: str, worker: str) -> Claim | None:
         """Take a queued rendering for one attempt; None when there is nothing to do."""
@@ -138,6 +207,7 @@ class Ledger:
             utterance=Utterance.from_json(reply[2]),
             chain=tuple(json.loads(reply[3])),
             attempts=parse_attempts(reply[4]),
+            request_id=(reply[5] or b"").decode(),
         )
 
     def renew(self, claim: Claim) -> str:
@@ -149,8 +219,7 @@ class Ledger:
         """Keep the audio for the jobs, once: gives what the first attempt stored, this one or another."""
         key = _audio_key(rendering)
         with state_errors():
-            value = result.to_json().encode() + b"\n" + data
-            if self.redis.set(key, value, nx=True, px=self._deadline_ms + self._ttl_ms):
+            if self.redis.set(key, _encode(result, data), nx=True, px=self._deadline_ms + self._ttl_ms):
                 return result, data
         return self.result(rendering) or (result, data)
 
@@ -166,8 +235,6 @@ class Ledger:
     def succeed(self, claim: Claim, result: Result) -> bool:
         """End the rendering with its audio, stored before; False when another attempt has the fence."""
         state = self._finish(claim.rendering_id, claim.attempt, "succeeded", value=result.to_json())
-        with state_errors():
-            self.redis.pexpire(_audio_key(claim.rendering_id), self._ttl_ms)
         return state == "succeeded"
 
     def fail(
@@ -215,8 +282,9 @@ class Ledger:
                 attempt=int(attempt),
                 chain=tuple(json.loads(chain)),
                 attempts=parse_attempts(attempts),
+                request_id=(request_id or b"").decode(),
             )
-            for rendering, provider, attempt, chain, attempts in self._run(
+            for rendering, provider, attempt, chain, attempts, request_id in self._run(
                 "sweep", SWEEP_BATCH, RING_AGAIN_MS
             )
         ]
@@ -226,70 +294,10 @@ class Ledger:
         with state_errors():
             return int(self.redis.zcard(f"voice:queue:{provider}"))
 
-    def job(self, job_id: str) -> Job | None:
-        """Give a job as it stands now; None when it never was or is no longer kept."""
-        with state_errors():
-            job = _decode(cast("_Fields", self.redis.hgetall(f"voice:job:{job_id}")))
-            if not job:
-                return None
-            rendering = _decode(cast("_Fields", self.redis.hgetall(f"voice:rendering:{job['rendering']}")))
-            if not rendering:
-                return None
-            status, finished_ms = derive_status(job, rendering, self._now_ms())
-        return self._view(job_id, job, rendering, status, finished_ms)
-
-    def _view(
-        self,
-        job_id: str,
-        job: dict[str, str],
-        rendering: dict[str, str],
-        status: Status,
-        finished_ms: int | None,
-    ) -> Job:
-        queue = rendering["provider"] if status is Status.QUEUED else None
-        result = Result.from_json(rendering["result"]) if status is Status.SUCCEEDED else None
-        return Job(
-            id=job_id,
-            owner=job["owner"],
-            rendering_id=job["rendering"],
-            request=SpeechRequest.model_validate_json(job["request"]),
-            how=job["how"],
-            status=status,
-            created_ms=int(job["created_ms"]),
-            started_ms=_started_ms(job, rendering),
-            finished_ms=finished_ms,
-            provider=result.provider if result else None,
-            attempts=parse_attempts(rendering["attempts"]),
-            queue=queue,
-            position=self._position(queue, job["rendering"]) if queue else None,
-            result=result,
-            error=_failure(status, rendering),
-        )
-
-    def _position(self, provider: str, rendering: str) -> int:
-        with state_errors():
-            rank = cast("int | None", self.redis.zrank(f"voice:queue:{provider}", rendering))
-        return 1 if rank is None else rank + 1
-
-
-def _started_ms(job: dict[str, str], rendering: dict[str, str]) -> int | None:
-    """Give when work on it began; for a job that joined a running rendering, when it joined."""
-    if "started_ms" not in rendering:
-        return None
-    return max(int(rendering["started_ms"]), int(job["created_ms"]))
-
-
-def _failure(status: Status, rendering: dict[str, str]) -> Failure | None:
-    if status is not Status.FAILED:
-        return None
-    if rendering.get("error"):
-        return Failure(**json.loads(rendering["error"]))
-    return Failure("deadline_exceeded", "The job did not end before its deadline.")
-
 
 def _audio_key(rendering: str) -> str:
     return f"voice:result:{rendering}"
 
 
-def _decode(fields: _Fields) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in fields.items()}
+def _encode(result: Result, data: bytes) -> bytes:
+    return result.to_json().encode() + b"\n" + data

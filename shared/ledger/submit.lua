@@ -1,19 +1,33 @@
--- Give a job a rendering: the one under way for its cache key, or a new one. Everything is written at once;
--- the doorbell is rung afterwards, by the caller or, if that dies, by the sweep.
--- Returns {'joined' | 'new' | 'done' | 'full' | 'barred', rendering id}.
-local frozen, cache_key, id, job_id, provider = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local max_backlog, deadline_ms, ring_ms = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local looked_ago_ms, ttl_ms, max_attempts = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
-local utterance, chain, owner, request, may_begin = ARGV[12], ARGV[13], ARGV[14], ARGV[15], ARGV[16] == '1'
+-- Record a job and give it a rendering: one of the audio that the cache holds, if there is a `result`; else the one
+-- under way for its cache key, or a new one. Everything is written at once; the doorbell is rung afterwards, by the
+-- caller or, if that dies, by the sweep.
+-- Returns {'hit' | 'joined' | 'done' | 'new' | 'repeated', rendering id, job id}
+-- or {'mismatch' | 'barred' | 'full', '', ''}.
+local frozen, job_id, owner, request, cache_key, id = unpack(ARGV, 1, 6)
+local idempotency_key, body, result = unpack(ARGV, 7, 9)
+local provider, chain, utterance, max_attempts = unpack(ARGV, 10, 13)
+local max_backlog, looked_ago_ms, ring_ms = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
+local deadline_ms, ttl_ms = tonumber(ARGV[17]), tonumber(ARGV[18])
+local may_begin, request_id = ARGV[19] == '1', ARGV[20]
+
+local DAY_MS, STRUCK_AT_ONCE = 24 * 60 * 60 * 1000, 100
+
+-- The reply of an earlier try was lost: tell it again.
+local before = redis.call('HMGET', job_key(job_id), 'how', 'rendering')
+if before[1] then return {before[1], before[2], job_id} end
+
+-- A request that is repeated has the job of its first time, unless that is no longer kept.
+local reservation = 'voice:idempotency:' .. owner .. ':' .. idempotency_key
+if idempotency_key ~= '' then
+  local reserved, first = unpack(redis.call('HMGET', reservation, 'body', 'job'))
+  if reserved and reserved ~= body then return {'mismatch', '', ''} end
+  local its = first and redis.call('HGET', job_key(first), 'rendering')
+  if its and redis.call('EXISTS', rendering_key(its)) == 1 then return {'repeated', its, first} end
+end
 
 local now = now_ms(frozen)
-local job_key = 'voice:job:' .. job_id
--- The reply of an earlier try was lost: tell it again.
-local before = redis.call('HMGET', job_key, 'how', 'rendering')
-if before[1] then return before end
-
-local how = 'new'
-local live = redis.call('GET', live_key(cache_key))
+local how = result == '' and 'new' or 'hit'
+local live = how == 'new' and redis.call('GET', live_key(cache_key))
 if live then
   local state, finished_ms = unpack(redis.call('HMGET', rendering_key(live), 'state', 'finished_ms'))
   if is_live(state) then
@@ -26,16 +40,38 @@ if live then
 end
 
 if how == 'new' then
-  if not may_begin then return {'barred', ''} end
-  if redis.call('ZCARD', queue_key(provider)) >= max_backlog then return {'full', ''} end
+  if not may_begin then return {'barred', '', ''} end
+  if redis.call('ZCARD', queue_key(provider)) >= max_backlog then return {'full', '', ''} end
   redis.call('HSET', rendering_key(id), 'cache_key', cache_key, 'utterance', utterance, 'chain', chain,
     'attempt', 0, 'max_attempts', max_attempts, 'attempts', '', 'jobs', 1, 'created_ms', now,
-    'deadline_ms', now + deadline_ms, 'ttl_ms', ttl_ms)
+    'deadline_ms', now + deadline_ms, 'ttl_ms', ttl_ms, 'request_id', request_id)
   redis.call('SET', live_key(cache_key), id)
   enqueue(id, provider, now, now + ring_ms)
+elseif how == 'hit' and redis.call('EXISTS', rendering_key(id)) == 0 then
+  redis.call('HSET', rendering_key(id), 'state', 'succeeded', 'provider', provider, 'attempts', '',
+    'started_ms', now, 'finished_ms', now, 'result', result)
+end
+-- Such a job has ended, later than those before it.
+local has_ended = how == 'hit' or how == 'done'
+if has_ended then retain(id, ttl_ms) end
+
+redis.call('HSET', job_key(job_id), 'rendering', id, 'how', how, 'owner', owner, 'request', request,
+  'created_ms', now, 'deadline_ms', now + deadline_ms)
+redis.call('PEXPIRE', job_key(job_id), has_ended and ttl_ms or deadline_ms + ttl_ms)
+if idempotency_key ~= '' then
+  redis.call('HSET', reservation, 'body', body, 'job', job_id)
+  redis.call('PEXPIRE', reservation, DAY_MS)
 end
 
-redis.call('HSET', job_key, 'rendering', id, 'how', how, 'owner', owner, 'request', request,
-  'created_ms', now, 'deadline_ms', now + deadline_ms)
-redis.call('PEXPIRE', job_key, deadline_ms + ttl_ms)
-return {how, id}
+-- No job is kept for longer than `kept_ms`: an index without a new job for so long goes as a whole, and in one
+-- with new jobs each strikes some old ones.
+local kept_ms = deadline_ms + ttl_ms
+local newest = redis.call('ZREVRANGE', JOBS, 0, 0, 'WITHSCORES')[2]
+local score = math.max(now * 1000, (tonumber(newest) or 0) + 1)
+for _, index in ipairs({JOBS, JOBS .. ':' .. owner}) do
+  redis.call('ZADD', index, score, job_id)
+  redis.call('PEXPIRE', index, kept_ms)
+  local old = redis.call('ZRANGEBYSCORE', index, '-inf', (now - kept_ms) * 1000, 'LIMIT', 0, STRUCK_AT_ONCE)
+  if #old > 0 then redis.call('ZREM', index, unpack(old)) end
+end
+return {how, id, job_id}

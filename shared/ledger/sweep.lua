@@ -1,5 +1,5 @@
 -- Look at what is due: an expired lease goes back to its queue, a queued rendering past its deadline fails, the
--- others are to be rung again. Returns {id, provider, attempt, chain, attempts} of each that waits now.
+-- others are to be rung again. Returns {id, provider, attempt, chain, attempts, request id} of each that waits now.
 local frozen, limit, ring_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local now = now_ms(frozen)
@@ -14,7 +14,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
     if state == 'running' then
       add_attempt(id, cjson.encode({provider = provider, code = 'worker_lost', duration_ms = now - claimed_ms,
         detail = 'The worker stopped answering.'}))
+      redis.call('HINCRBY', 'voice:provider:' .. provider, 'failures:worker_lost', 1)
       enqueue(id, provider, created_ms, now + ring_ms)
+      announce(id)
     end
     if tonumber(jobs) <= 0 then
       terminate(id, 'cancelled', now, 0, 'error', '')
@@ -22,7 +24,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
       terminate(id, 'failed', now, 0, 'error', DEADLINE)
     else
       redis.call('ZADD', DUE, now + ring_ms, id)
-      table.insert(waiting, {id, provider, attempt, unpack(redis.call('HMGET', key, 'chain', 'attempts'))})
+      table.insert(waiting,
+        {id, provider, attempt, unpack(redis.call('HMGET', key, 'chain', 'attempts', 'request_id'))})
     end
   end
 end

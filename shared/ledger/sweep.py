@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shared.errors import VoicefarmError
+from shared.ledger.records import log_fields
 from shared.ledger.store import LOSSES_PER_PROVIDER
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ class Sweep:
                 lacking[provider] = self._ledger.queued(provider) - self._doorbell.backlog(provider)
             if lacking[provider] > 0:
                 lacking[provider] -= 1
-                self._doorbell.ring(provider, waiting.rendering_id)
-                log.info("rung_again", provider=provider, rendering=waiting.rendering_id[:12])
+                with structlog.contextvars.bound_contextvars(request_id=waiting.request_id):
+                    self._doorbell.ring(provider, waiting.rendering_id)
+                    log.info("rung_again", provider=provider, **log_fields(waiting.rendering_id))
 
     def _place(self, waiting: Waiting, live: Collection[str]) -> str | None:
         provider = next_provider(waiting.chain, waiting.attempts, live)

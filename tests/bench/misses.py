@@ -7,10 +7,12 @@ import uuid
 from statistics import median
 from typing import TYPE_CHECKING
 
-from shared.models import AudioFormat, Fallback, Quality, Utterance
+from shared.models import AudioFormat
 from tests.bench.report import Row
 from tests.farm import running_farm
-from workers.audio import encode, join
+from tests.workers.utterances import utterance
+from workers.audio import join
+from workers.encoding import encode
 from workers.providers.espeak import EspeakProvider
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def measure(folder: Path) -> Iterator[Row]:
         for _ in range(TIMES):
             text = TEXT.format(uuid.uuid4().hex[:6])
             began = time.perf_counter()
-            encode(join(engine.synthesize(_utterance(text))), AudioFormat.WAV)
+            encode(join(engine.synthesize(utterance(text, voices={"espeak": "m3"}))), AudioFormat.WAV)
             bare_ms.append((time.perf_counter() - began) * 1000)
             began = time.perf_counter()
             answer = http.post("/api/voice/synthesize", json={"text": text}, headers={"Prefer": "wait=30"})
@@ -44,20 +46,4 @@ def measure(folder: Path) -> Iterator[Row]:
         f"engine alone: {median(bare_ms):.1f} ms",
         overhead_ms,
         "≤ 8",
-    )
-
-
-def _utterance(text: str) -> Utterance:
-    return Utterance(
-        text=text,
-        personality_id="00000000-0000-0000-0001-000000000001",
-        voice_revision=1,
-        language="en",
-        speed=1.0,
-        pitch=0.0,
-        quality=Quality.HIGH,
-        fallback=Fallback.ANY,
-        provider=None,
-        format=AudioFormat.WAV,
-        voices={"espeak": "m3"},
     )

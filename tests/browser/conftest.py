@@ -96,6 +96,10 @@ class PlayedWorker:
         self._ledger = Ledger.from_settings(farm.settings, self._redis)
         self._presence = Presence(self._redis)
         self._worker = Worker(name="test", provider="espeak", slots=1, device="cpu", pid=0)
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that it lives, for some seconds."""
         self._presence.beat(self._worker)
 
     def claim(self, job_id: str) -> Claim:

@@ -106,6 +106,7 @@ def test_a_farm_without_workers_says_when_to_try_again(page, silent_farm):
 def test_a_farm_that_stops_in_mid_way_is_missed_and_found_again(waiting, silent_farm, worker):
     job_id = queue(waiting, "Nobody answers.")
     _while_stopped(silent_farm, lambda: expect_problem(waiting, "The farm does not answer", "make up"))
+    worker.beat()
     waiting.get_by_role("button", name="Try again").click()
     expect(waiting.get_by_role("heading", name="Waiting…")).to_be_visible()
     worker.speak(worker.claim(job_id))

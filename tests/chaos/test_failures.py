@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 
 import psutil
 
 from shared.keys import ADMIN_ID
 from shared.ledger import Ledger
 from shared.models import SpeechRequest
+from shared.presence import Presence
 from tests.farm import running_farm, until
 from tests.servers import redis_binaries, running_redis
 from tests.shared.ledger.machine import UTTERANCE
+from tests.voices import make_voices
 
 SYNTHESIZE = "/api/voice/synthesize"
 # Slow enough to be caught in the act, short enough for the cache: three minutes of stretched sound.
@@ -252,6 +256,54 @@ def test_those_who_wait_do_not_hold_up_those_who_hit(farm, http):
             assert http.post(SYNTHESIZE, json={"text": "Warm."}).headers["X-Cache-Status"] == "HIT"
         farm["espeak"].resume()
         assert {future.result().status_code for future in waiting} == {200, 202}
+
+
+def test_those_who_follow_a_job_and_go_away_leave_their_places(farm, http):
+    farm["espeak"].pause()
+    job = ask(http, "Followed.")
+    with ExitStack() as stack:
+        for _ in range(4):
+            follower = stack.enter_context(farm.client())
+            stack.enter_context(follower.stream("GET", f"{job}/events"))
+        answer = http.get(f"{job}/events")
+        assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
+
+    def has_a_place():
+        # A job that joins and leaves makes the front write to the others, which finds out that they are gone.
+        http.delete(ask(http, "Followed."))
+        with http.stream("GET", f"{job}/events") as answer:
+            return answer.status_code == 200
+
+    until(has_a_place, "there is a place again", 10)
+    farm["espeak"].resume()
+    with http.stream("GET", f"{job}/events", timeout=45) as answer:
+        told = [line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: ")]
+    assert json.loads(told[-1])["status"] == "succeeded"
+
+
+def test_a_cancelled_job_that_runs_stops_soon_and_its_audio_is_not_kept(farm, http):
+    jobs = [ask(http, LONG["text"] * 4, speed=0.25, pitch=pitch) for pitch in (-19, -18)]
+    until(lambda: {status(http, job) for job in jobs} == {"running"}, "both slots of the pool are taken")
+    for job in jobs:
+        assert http.delete(job).json()["status"] == "cancelled"
+    succeeds(http, ask(http), within_s=15)
+    until(lambda: not farm.redis.client(1).zcard("voice:due"), "nothing is under way", 15)
+    assert syntheses(http) == 1, "the last one only"
+    assert {status(http, job) for job in jobs} == {"cancelled"}
+
+
+def test_work_for_a_pool_that_is_gone_for_good_goes_down_the_chain(tmp_path):
+    make_voices(tmp_path / "models")
+    with running_farm(tmp_path, workers=("espeak", "piper")) as farm, farm.client() as http:
+        until(lambda: "piper" in Presence(farm.redis.client(1)).live(), "the Piper pool lives")
+        farm["piper"].pause()
+        jobs = [ask(http) for _ in range(5)]
+        assert {http.get(job).json()["queue"]["name"] for job in jobs} == {"piper"}
+        farm["piper"].kill()
+        succeeds(http, *jobs)
+        ended = [http.get(job).json() for job in jobs]
+        assert {(job["provider"], job["degraded"]) for job in ended} == {("espeak", True)}
+        assert syntheses(http) == len(jobs)
 
 
 def test_without_its_cache_the_farm_speaks_on(tmp_path):

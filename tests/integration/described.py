@@ -28,7 +28,7 @@ class Described:
         answer.read()
         if answer.request.method == "HEAD" or not content:
             return
-        media_type = answer.headers["Content-Type"]
+        media_type = answer.headers["Content-Type"].partition(";")[0]
         assert media_type in content
         if "schema" in content[media_type]:
             schema = content[media_type]["schema"] | {"components": self.document["components"]}

@@ -245,6 +245,16 @@ def test_the_doctor_names_what_is_broken_and_what_mends_it(voicefarm):
     assert "Traceback" not in answer.stderr
 
 
+def test_the_doctor_tells_what_a_provider_lacks_and_minds_it_only_if_it_is_enabled(voicefarm, tmp_path):
+    lack = f"provider piper: There is no voice in {tmp_path}/piper. Put a voice's two files"
+    idle = voicefarm("doctor", VOICEFARM_MODEL_DIR=str(tmp_path))
+    assert f"absent  {lack}" in idle.stdout
+    assert idle.returncode == 0
+    wanted = voicefarm("doctor", VOICEFARM_MODEL_DIR=str(tmp_path), VOICEFARM_PROVIDERS="piper,espeak")
+    assert f"broken  {lack}" in wanted.stdout
+    assert wanted.returncode == 1
+
+
 def test_the_doctor_warns_of_a_ledger_that_evicts(tmp_path, voicefarm):
     with running_farm(tmp_path, workers=()) as sick:
         sick.redis.client(0).config_set("maxmemory-policy", "allkeys-lru")

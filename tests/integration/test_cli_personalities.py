@@ -50,7 +50,18 @@ def test_a_personality_is_added_listed_shown_changed_heard_and_removed(voicefarm
     assert (shown["speed, pitch"], shown["fallback chain"]) == ("1, -2", "piper, espeak")
     assert voicefarm("say", "Hello", "--personality", f"{name}!").returncode == 0
 
-    voicefarm("personalities", "set", f"{name}!", "--provider", "", "--fallback-chain", "", "--inactive")
+    voicefarm(
+        "personalities",
+        "set",
+        f"{name}!",
+        "--provider",
+        "",
+        "--fallback-chain",
+        "",
+        "--inactive",
+        "--gender",
+        "male",
+    )
     shown = show(voicefarm, f"{name}!")
     assert (shown["provider"], shown["fallback chain"], shown["state"]) == (
         "by quality",
@@ -58,6 +69,7 @@ def test_a_personality_is_added_listed_shown_changed_heard_and_removed(voicefarm
         "inactive",
     )
 
+    assert shown["gender"] == "male"
     removed = voicefarm("personalities", "remove", f"{name}!")
     assert (removed.returncode, f"Removed {name}!" in removed.stderr) == (0, True)
     assert name not in voicefarm("personalities", "list").stdout

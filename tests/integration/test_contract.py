@@ -163,7 +163,11 @@ def test_ordinary_angle_brackets_are_no_ssml(http):
 
 GUARDED = [
     ("POST", SYNTHESIZE, Scope.SPEAK),
+    ("POST", "/api/voice/jobs", Scope.SPEAK),
+    ("GET", "/api/voice/jobs", Scope.SPEAK),
     ("GET", f"/api/voice/jobs/{uuid.UUID(int=0)}", Scope.SPEAK),
+    ("DELETE", f"/api/voice/jobs/{uuid.UUID(int=0)}", Scope.SPEAK),
+    ("GET", f"/api/voice/jobs/{uuid.UUID(int=0)}/events", Scope.SPEAK),
     ("GET", f"/api/voice/jobs/{uuid.UUID(int=0)}/audio", Scope.SPEAK),
     ("GET", f"/api/voice/audio/{'0' * 64}", Scope.SPEAK),
     ("GET", "/api/voice/personalities", Scope.SPEAK),
@@ -205,7 +209,7 @@ def test_a_scope_that_is_too_small_is_told(speaker, method, path, scope):
         is_problem(answer, 403, "forbidden")
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/"])
 def test_some_addresses_need_no_key(http, path):
     http.headers.pop("Authorization")
     assert http.get(path).status_code == 200

@@ -15,7 +15,9 @@ import pytest
 from shared.cli.embedded_redis import MULTI_PART_AOF
 from shared.cli.state_folder import open_state_folder
 from shared.cli.up import FIRST_PORT, LAST_PORT, _free_port_near
+from tests.farm import until
 from tests.servers import clean_environment, free_port, redis_binaries, running_redis
+from tests.voices import make_voices
 
 ROOT = Path(__file__).parents[2]
 VOICEFARM = [str(Path(sys.executable).with_name("voicefarm")), "up"]
@@ -68,11 +70,11 @@ class Up:
         children = psutil.Process(self.process.pid).children()
         return next(child for child in children if name in child.cmdline())
 
-    def speak(self, text):
+    def speak(self, text, **fields):
         key = (self.state / "admin.key").read_text().strip()
         return httpx.post(
             f"{self.url}/api/voice/synthesize",
-            json={"text": text},
+            json={"text": text, **fields},
             headers={"Authorization": f"Bearer {key}", "Prefer": "wait=60"},
             timeout=90,
             trust_env=False,
@@ -151,6 +153,20 @@ def test_no_secret_is_printed_or_stands_on_a_command_line(running):
     for secret in secrets:
         assert secret not in running.printed
         assert secret not in command_lines
+
+
+def test_a_provider_that_lacks_something_is_told_in_one_line_with_the_remedy(running):
+    folder = re.escape(str(running.state / "models" / "piper"))
+    [line] = [line for line in running.printed.splitlines() if "piper" in line]
+    assert re.search(f"piper does not run: There is no voice in {folder}. Put .* NAME.onnx.json, there", line)
+
+
+def test_piper_runs_where_it_finds_a_voice_before_the_first_start(start, tmp_path):
+    make_voices(tmp_path / "var" / "models")
+    farm = start(VOICEFARM_PIPER_PROCESSES="1").wait_until_ready()
+    assert "does not run" not in farm.printed
+    until(lambda: farm.speak("Hello.", provider="piper").status_code == 200, "Piper speaks")
+    assert farm.signal(signal.SIGINT) == 0
 
 
 def test_a_second_farm_is_refused_the_same_state(running):

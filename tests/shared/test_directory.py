@@ -110,6 +110,18 @@ def test_what_was_asked_once_is_served_without_sql(directory, keys):
     assert statements == []
 
 
+def test_a_use_that_memory_serves_is_noted_without_sql(directory, keys):
+    key, secret = keys.create(Scope.SPEAK, "shop")
+    directory.authenticate(directory.read_epoch(), secret)
+    directory.last_uses.flush()
+    first = keys.get(key.id).last_used_at
+    with counting_statements(directory) as statements:
+        directory.authenticate(directory.read_epoch(), secret)
+    assert statements == []
+    directory.last_uses.flush()
+    assert keys.get(key.id).last_used_at > first
+
+
 def test_what_is_not_there_is_not_held(directory):
     epoch = directory.read_epoch()
     for nobody in ("x", "", "None"):

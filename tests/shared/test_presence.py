@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from shared.presence import LIVE_FOR_MS, Presence, Worker
+from shared.provider_stats import ProviderStats, Synthesis
 
 ONE = Worker(name="one", provider="espeak", slots=2, device="cpu", pid=1)
 TWO = Worker(name="two", provider="espeak", slots=3, device="cpu", pid=2)
@@ -43,24 +42,9 @@ def test_those_who_fall_silent_are_not(presence, redis):
     assert presence.workers() == []
 
 
-def test_the_mean_follows_what_is_measured(presence):
-    assert presence.service_ms("espeak") == 1000
-    presence.note_service("espeak", 200.5)
-    assert presence.service_ms("espeak") == 200.5
-    presence.note_service("espeak", 300.5)
-    assert presence.service_ms("espeak") == pytest.approx(210.5)
-
-
-def test_workers_that_note_at_once_do_not_undo_each_others(presence):
-    presence.note_service("espeak", 0)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: presence.note_service("espeak", 100), range(64)))
-    assert presence.service_ms("espeak") == pytest.approx(100 * (1 - 0.9**64))
-
-
-def test_a_backlog_drains_at_the_measured_rate(presence):
+def test_a_backlog_drains_at_the_measured_rate(presence, redis):
     for worker in (ONE, TWO):
         presence.beat(worker)
-    presence.note_service("espeak", 2000)
+    ProviderStats(redis).note_synthesis("espeak", Synthesis(service_ms=2000, audio_ms=1000))
     assert presence.eta_seconds("espeak", 10) == 4
     assert presence.drain_seconds("espeak", 10) == 6, "five run, ten wait, five at a time, two seconds each"

@@ -14,6 +14,7 @@ from shared.farm import Farm, resolve
 from shared.keys import Scope
 from shared.models import Audio, AudioFormat, SpeechRequest
 from shared.presence import Worker
+from shared.provider_stats import ProviderStats, Synthesis
 from shared.settings import Settings
 from web import create_app
 
@@ -164,7 +165,7 @@ def test_a_state_that_hangs_is_told_as_everywhere(caller, redis_server):
 
 @pytest.mark.parametrize(("service_ms", "wait_s"), [(4000, 20), (50, 1), (100_000, 60)])
 def test_a_full_queue_tells_when_it_will_have_drained(farm, caller, another, service_ms, wait_s):
-    farm.presence.note_service("espeak", service_ms)
+    ProviderStats(farm.state).note_synthesis("espeak", Synthesis(service_ms=service_ms, audio_ms=1000))
     another.use_up(PER_MINUTE)
     caller.use_up(BACKLOG - PER_MINUTE)
     before = traces(farm)

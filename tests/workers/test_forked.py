@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +14,8 @@ import psutil
 import pytest
 
 from shared.errors import EngineFailed
-from workers.providers.forked import run_forked
+from tests.farm import until
+from workers.providers.forked import ForkedFunction, end_copy, run_forked
 
 
 def test_what_the_function_returns_comes_back():
@@ -53,6 +57,26 @@ def test_a_crash_is_a_failure_that_names_the_signal(number):
         run_forked(crash, limit_s=10)
 
 
+def test_the_copy_that_a_thread_waits_for_can_be_ended_by_another():
+    end_copy(threading.get_ident())  # nothing happens where there is none
+    reading, writing = os.pipe()
+
+    def hang() -> bytes:
+        os.write(writing, b"up")
+        signal.pause()
+        return b""
+
+    waiting = threading.get_ident()
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(lambda: [os.read(reading, 2), end_copy(waiting)])
+        with pytest.raises(EngineFailed, match="SIGKILL"):
+            run_forked(hang, limit_s=60)
+        ended.result()
+    assert run_forked(lambda: b"the next one speaks", limit_s=10)
+    os.close(reading)
+    os.close(writing)
+
+
 def test_a_function_that_never_ends_is_ended():
     def hang() -> bytes:
         signal.pause()
@@ -85,3 +109,80 @@ def test_threads_get_their_own_answers():
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda n: run_forked(lambda: b"%d" % n, limit_s=10), range(100)))
     assert answers == [b"%d" % n for n in range(100)]
+
+
+def echo(question: bytes) -> bytes:
+    """Answer with the copy's process and the question, or do what the question says."""
+    if question == b"fail":
+        raise EngineFailed("no such phonème")
+    if question == b"err":
+        raise ZeroDivisionError
+    if question == b"hang":
+        signal.pause()
+    if question.startswith(b"signal "):
+        os.kill(os.getpid(), int(question.split()[1]))
+    return b"%d %s" % (os.getpid(), question)
+
+
+@pytest.fixture
+def copy():
+    """A function in a kept copy of this process."""
+    return ForkedFunction(echo, limit_s=1)
+
+
+def pid_of(answer: bytes) -> int:
+    return int(answer.split()[0])
+
+
+def test_a_kept_copy_answers_call_after_call(copy):
+    answers = [copy(b"%d" % number) for number in range(20)]
+    assert [answer.split()[1] for answer in answers] == [b"%d" % number for number in range(20)]
+    assert {pid_of(answer) for answer in answers} == {pid_of(answers[0])}
+    assert pid_of(answers[0]) != os.getpid()
+
+
+def test_a_kept_copy_takes_and_gives_much(copy):
+    question = os.urandom(1_000_000)
+    assert copy(question).endswith(question)
+
+
+def test_a_failure_leaves_the_kept_copy_alive(copy):
+    before = pid_of(copy(b""))
+    with pytest.raises(EngineFailed, match="no such phonème"):
+        copy(b"fail")
+    assert pid_of(copy(b"")) == before
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (b"signal 11", "SIGSEGV"),
+        (b"signal 9", "SIGKILL"),
+        (b"hang", "longer than 1 s"),
+        (b"err", "unexpectedly"),
+    ],
+)
+def test_a_kept_copy_that_ends_is_a_failure_and_the_next_call_gets_a_new_one(copy, question, told):
+    before = pid_of(copy(b""))
+    with pytest.raises(EngineFailed, match=told):
+        copy(question)
+    assert pid_of(copy(b"")) != before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+def test_a_stop_of_the_whole_group_lets_the_kept_copy_answer(copy, number):
+    assert copy(b"signal %d" % number)
+
+
+@pytest.mark.parametrize("last_words", ["os.kill(os.getpid(), 9)", "os._exit(0)"])
+def test_kept_copies_end_with_whoever_made_them(last_words):
+    program = (
+        "import os; from workers.providers.forked import ForkedFunction\n"
+        "pid = lambda _: b'%d' % os.getpid()\n"
+        "copy, other = (ForkedFunction(pid, limit_s=5) for _ in range(2))\n"
+        "print(int(copy(b'')), int(other(b'')), flush=True)\n"
+        f"{last_words}"
+    )
+    owner = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    for copy in map(int, owner.stdout.split()):
+        until(lambda copy=copy: not psutil.pid_exists(copy), f"{copy} has ended", 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import numpy as np
@@ -12,8 +13,11 @@ from shared.catalog import ProviderSpec
 from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
 from shared.ledger import Status
 from shared.presence import Presence, Worker
+from shared.provider_stats import ProviderStats, ProviderTotals
+from shared.settings import Settings
 from tests.shared.ledger.machine import CHAIN, KEYS, Bell, make_ledger, result, submit
 from workers.provider import AudioChunk
+from workers.providers.forked import run_forked
 from workers.renderer import Renderer
 
 TONE = np.sin(np.linspace(0, 600, 4410)).astype(np.float32) / 2
@@ -22,6 +26,10 @@ began, go_on = threading.Event(), threading.Event()
 
 class Sounding:
     """Speaks a tone for everything."""
+
+    @classmethod
+    def from_settings(cls, _settings):
+        return cls()
 
     def load(self):
         pass
@@ -90,6 +98,14 @@ class Slow(Sounding):
         yield from super().synthesize(utterance)
 
 
+class Hanging(Sounding):
+    """Speaks in a copy of the process, which never ends by itself."""
+
+    def synthesize(self, utterance):  # noqa: ARG002
+        began.set()
+        yield AudioChunk(np.frombuffer(run_forked(signal.pause, limit_s=60), np.float32), 22050)
+
+
 @pytest.fixture
 def redis(redis_server):
     return redis_server.client(1)
@@ -120,7 +136,10 @@ def renderer(redis, ledger, cache, bell):
             name=name, title=name, module=f"{__name__}:{provider.__name__}", requires=(), extra="none",
             languages=frozenset({"en"}), clones=False,
         )  # fmt: skip
-        return Renderer(spec, worker="test", ledger=ledger, cache=cache, presence=presence, doorbell=bell)
+        return Renderer(
+            spec, Settings.load(), worker="test", ledger=ledger, cache=cache, presence=presence,
+            stats=ProviderStats(redis), doorbell=bell,
+        )  # fmt: skip
 
     return make
 
@@ -159,6 +178,21 @@ def test_a_failing_provider_leads_to_the_next_one(ledger, cache, renderer, bell,
     renderer(Sounding, CHAIN[1]).render(submitted.rendering_id)
     job = ledger.job(job_id)
     assert (job.status, job.provider, job.result.degraded) == (Status.SUCCEEDED, CHAIN[1], True)
+
+
+def test_what_a_provider_did_is_counted(redis, ledger, renderer):
+    for key in KEYS[:2]:
+        renderer(Sounding).render(submit(ledger, key)[1].rendering_id)
+    renderer(Voiceless).render(submit(ledger, KEYS[2])[1].rendering_id)
+    renderer(Sounding).render("never:heard-of")
+    totals = ProviderStats(redis).totals(CHAIN)
+    spoke = totals[CHAIN[0]]
+    assert sum(spoke.syntheses_by_time) == 2
+    assert spoke.audio_s == pytest.approx(0.4)
+    assert 0 < spoke.service_s < 5
+    assert spoke.real_time_factor == pytest.approx(spoke.service_s / spoke.audio_s)
+    assert spoke.failures == {"voice_not_found": 1}
+    assert totals[CHAIN[1]] == ProviderTotals()
 
 
 def test_an_unexpected_error_is_recorded_and_raised(ledger, renderer, bell):
@@ -212,6 +246,20 @@ def test_an_attempt_that_died_after_it_was_cached_leaves_one_effect(ledger, cach
     assert ledger.job(job_id).status is Status.SUCCEEDED
     assert cache.look(KEYS[0]).data == spoken
     assert cache.stats().sets == 1, "it was made and stored once"
+
+
+def test_a_cancelled_rendering_does_not_wait_for_its_engine(redis, ledger, cache, renderer):
+    job_id, submitted = submit(ledger, KEYS[0])
+    began.clear()
+    work = threading.Thread(target=renderer(Hanging).render, args=(submitted.rendering_id,))
+    work.start()
+    assert began.wait(20)
+    ledger.leave(job_id)
+    work.join(ledger.lease_ms / 3000)
+    assert not work.is_alive(), "it is told before a third of the lease is over"
+    assert redis.hget(f"voice:rendering:{submitted.rendering_id}", "state") == b"cancelled"
+    assert ledger.job(job_id).attempts == (), "the engine did not fail"
+    assert cache.look(KEYS[0]) is None
 
 
 def test_a_cancelled_rendering_stops_and_leaves_no_audio(redis, cache, renderer):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import cached_property, partial
 from math import exp2, log2
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import espeakng_loader
 import numpy as np
 
 from shared.catalog import CATALOG
 from shared.errors import EngineFailed, VoiceNotFound
+from shared.languages import closest_language
 from workers.audio import is_audible, stretch
 from workers.provider import AudioChunk
 from workers.providers.espeak_library import NEUTRAL, Controls, EspeakLibrary
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shared.models import Utterance
+    from shared.settings import Settings
     from workers.providers.espeak_voices import Voice
 
 _SPEC = CATALOG["espeak"]
@@ -41,6 +43,11 @@ _LIMIT_S = 120  # 3,000 symbols, each spelt out at a quarter of the speed, take 
 
 class EspeakProvider:
     """A provider; a personality's voice name is a variant (`f2`), a voice (`en-us`) or both (`en-us+f2`)."""
+
+    @classmethod
+    def from_settings(cls, _settings: Settings) -> Self:
+        """Make the provider; it has nothing to set."""
+        return cls()
 
     def load(self) -> None:
         """Load the library and its list of voices; a second time does nothing.
@@ -89,7 +96,7 @@ class EspeakProvider:
         return stretched.samples.tobytes()
 
     def _voice(self, utterance: Utterance) -> Voice:
-        language = _SPEC.closest_language(utterance.language)
+        language = closest_language(utterance.language, _SPEC.languages)
         if language is None:
             raise VoiceNotFound(f"espeak-ng has no voice for the language {utterance.language!r}")
         return self._voices.find(language, utterance.voices.get(_SPEC.name))

@@ -8,14 +8,21 @@ from collections import Counter
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shared.ledger import Attempt, Ledger, Result, Status, Sweep
-from shared.ledger.store import LOSSES_PER_PROVIDER, RING_AGAIN_MS
+from shared.errors import IdempotencyMismatch
+from shared.ledger import Attempt, Idempotency, Ledger, Result, Status, Sweep
+from shared.ledger.records import cache_key_of
+from shared.ledger.store import KEEP_LIVE_MS, LOSSES_PER_PROVIDER, RING_AGAIN_MS
 from shared.models import AudioFormat, Fallback, Quality, SpeechRequest, Utterance
 
 CHAIN = ("first", "second")
 KEYS = [letter * 64 for letter in "abc"]
 LEASE_MS = 15_000
 DEADLINE_MS = 600_000
+JOB_TTL_MS = 3_600_000
+DAY_MS = 86_400_000
+# Redis lets keys expire by its own clock, which goes on while the machine's stands still.
+SLACK_MS = 10_000
+OWNERS = ("ann", "bob")
 UTTERANCE = Utterance(
     text="Hello.",
     personality_id="00000000-0000-0000-0001-000000000001",
@@ -32,20 +39,43 @@ UTTERANCE = Utterance(
 
 def make_ledger(redis, *, max_backlog=1000) -> Ledger:
     """Make a ledger whose clock stands still until a test moves it."""
-    times = {"lease_ms": LEASE_MS, "deadline_ms": DEADLINE_MS, "job_ttl_ms": 3_600_000}
+    times = {"lease_ms": LEASE_MS, "deadline_ms": DEADLINE_MS, "job_ttl_ms": JOB_TTL_MS}
     ledger = Ledger(redis, **times, max_backlog=max_backlog)
     ledger.frozen_ms = 1_800_000_000_000
     return ledger
 
 
-def submit(ledger, key, *, job_id=None, owner="owner", looked_ago_ms=0, provider=CHAIN[0], may_begin=True):
+def submit(
+    ledger, key, *, job_id=None, owner="owner", looked_ago_ms=0, provider=CHAIN[0], idempotency=None,
+    personality_id=UTTERANCE.personality_id, may_begin=True,
+):  # fmt: skip
     """Submit a job of its own; gives its ID and what became of it."""
-    job_id = job_id or str(uuid.uuid4())
     submitted = ledger.submit(
-        key, UTTERANCE, CHAIN, provider, job_id=job_id, owner=owner,
-        request=SpeechRequest(text="Hello."), looked_ago_ms=looked_ago_ms, may_begin=may_begin,
+        key, UTTERANCE, CHAIN, provider, job_id=job_id or str(uuid.uuid4()), owner=owner,
+        request=SpeechRequest(text="Hello.", personality_id=personality_id, language="en"),
+        looked_ago_ms=looked_ago_ms, idempotency=idempotency, may_begin=may_begin,
     )  # fmt: skip
-    return job_id, submitted
+    return submitted.job_id, submitted
+
+
+def keep(ledger, key, *, job_id=None, owner="owner", idempotency=None):
+    """Record a job of a hit; gives its ID."""
+    submitted = ledger.keep(
+        result(key), b"abc", job_id=job_id or str(uuid.uuid4()), owner=owner,
+        request=SpeechRequest(text="Hello.", personality_id=UTTERANCE.personality_id, language="en"),
+        idempotency=idempotency,
+    )  # fmt: skip
+    return submitted.job_id
+
+
+def listed(ledger, *, limit=200, **wanted):
+    """Give the IDs of the jobs on all pages of a list."""
+    ids, before = [], None
+    while True:
+        jobs, before = ledger.page(limit=limit, before=before, **wanted)
+        ids += [job.id for job in jobs]
+        if before is None:
+            return ids
 
 
 def result(key, provider="first") -> Result:
@@ -87,25 +117,77 @@ class LedgerMachine(RuleBasedStateMachine):
         self.bell = Bell()
         self.sweeper = Sweep(self.ledger, Pools(), self.bell)
         self.claims = []
-        self.jobs, self.cancelled, self.effects = [], set(), Counter()
+        self.cancelled, self.effects = set(), Counter()
         self.newest_attempt = {}
+        self.jobs = {}  # owner by job, oldest first
+        self.reserved = {}  # body, job and time by owner and idempotency key
+        self.seen, self.ended, self.gone = {}, {}, set()  # what was told of each job last, how it ended
+        self.announced_until = "-"
 
     # What fronts do
 
-    @rule(key=st.sampled_from(KEYS), dies_before_ringing=st.booleans())
-    def submit(self, key, dies_before_ringing):
+    def _new_id(self):
         # Counted, because IDs decide the order of what is due at the same time.
-        job_id, submitted = submit(self.ledger, key, job_id=str(uuid.UUID(int=len(self.jobs))))
-        self.jobs.append(job_id)
+        return str(uuid.UUID(int=len(self.jobs)))
+
+    @rule(
+        key=st.sampled_from(KEYS),
+        owner=st.sampled_from(OWNERS),
+        looked_ago_ms=st.sampled_from([0, KEEP_LIVE_MS]),
+        dies_before_ringing=st.booleans(),
+    )
+    def submit(self, key, owner, looked_ago_ms, dies_before_ringing):
+        job_id, submitted = submit(
+            self.ledger, key, job_id=self._new_id(), owner=owner, looked_ago_ms=looked_ago_ms
+        )
+        self.jobs[job_id] = owner
         if submitted.how == "new" and not dies_before_ringing:
             self.bell.ring(CHAIN[0], submitted.rendering_id)
+
+    @rule(key=st.sampled_from(KEYS), owner=st.sampled_from(OWNERS))
+    def hit(self, key, owner):
+        self.jobs[keep(self.ledger, key, job_id=self._new_id(), owner=owner)] = owner
+
+    @rule(
+        key=st.sampled_from(KEYS),
+        owner=st.sampled_from(OWNERS),
+        name=st.sampled_from("xy"),
+        hit=st.booleans(),
+    )
+    def name_a_request(self, key, owner, name, hit):
+        new_id = self._new_id()
+        body, first, since_ms = self.reserved.get((owner, name), (key, new_id, 0))
+        if self.ledger.frozen_ms - since_ms > DAY_MS - SLACK_MS:
+            body, first = key, new_id
+        expected = first if first in self.jobs and self.ledger.job(first) else new_id
+        order = keep if hit else lambda *args, **more: submit(*args, **more)[0]
+        try:
+            job_id = order(self.ledger, key, job_id=new_id, owner=owner, idempotency=Idempotency(name, key))
+        except IdempotencyMismatch:
+            assert body != key, "a key is free for a day's first request"
+            return
+        self.jobs[job_id] = owner
+        assert body == key, "a key stands for one request"
+        assert job_id == expected, "a request that is repeated makes one job"
+        if job_id == new_id:
+            self.reserved[owner, name] = key, job_id, self.ledger.frozen_ms
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
     def cancel(self, data):
-        job_id = data.draw(st.sampled_from(self.jobs))
+        job_id = data.draw(st.sampled_from(list(self.jobs)))
         if self.ledger.leave(job_id) == "left":
+            assert job_id not in self.ended, "what has ended cannot be cancelled"
             self.cancelled.add(job_id)
+
+    @rule(status=st.sampled_from([None, *Status]), owner=st.sampled_from(OWNERS), limit=st.integers(1, 3))
+    def list_jobs(self, status, owner, limit):
+        kept = [job for job in self.ledger.page(limit=200)[0] if job.owner == owner]
+        wanted = [job.id for job in kept if status in {None, job.status}]
+        found = listed(self.ledger, owner=owner, status=status, limit=limit)
+        assert found == wanted, "an owner's list is whole"
+        left = self.redis.zcard(f"voice:jobs:{owner}")
+        assert left == len(kept), "an owner's index, once read, has nothing else"
 
     # What the broker does
 
@@ -175,9 +257,18 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # What time does
 
-    @rule(ms=st.sampled_from([100, RING_AGAIN_MS, LEASE_MS, DEADLINE_MS // 4]))
+    @rule(ms=st.sampled_from([100, RING_AGAIN_MS, LEASE_MS, DEADLINE_MS // 4, JOB_TTL_MS]))
     def pass_time(self, ms):
+        """Move the ledger's clock, and bring what expires as much nearer to its end."""
         self.ledger.frozen_ms += ms
+        keys = self.redis.keys()
+        pipe = self.redis.pipeline()
+        for key in keys:
+            pipe.pttl(key)
+        for key, left_ms in zip(keys, pipe.execute(), strict=True):
+            if left_ms >= 0:
+                pipe.pexpire(key, left_ms - ms)
+        pipe.execute()
 
     @rule()
     def sweep(self):
@@ -186,49 +277,85 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def hang_for_a_lease(self):
         """Every worker stops for longer than its lease; others are rung and take over."""
-        self.ledger.frozen_ms += LEASE_MS
+        self.pass_time(LEASE_MS)
         self.sweeper.once()
         for message in self.bell.messages[-3:]:
             self._claim(*message)
 
     # What must always hold
 
-    def _renderings(self):
-        keys = self.redis.keys("voice:rendering:*")
-        return {
-            key.decode().removeprefix("voice:rendering:"): {
-                name.decode(): value.decode() for name, value in self.redis.hgetall(key).items()
-            }
-            for key in keys
-        }
-
     @invariant()
     def live_renderings_are_where_they_belong(self):
         if not hasattr(self, "ledger"):
             return
-        renderings = self._renderings()
-        live = {name for name, fields in renderings.items() if not Status(fields["state"]).has_ended}
-        due = [entry.decode() for entry in self.redis.zrange("voice:due", 0, -1)]
-        assert sorted(due) == sorted(live), "every live rendering has exactly one due entry"
+        names = [
+            key.decode().removeprefix("voice:rendering:") for key in self.redis.keys("voice:rendering:*")
+        ]
+        pipe = self.redis.pipeline()
+        pipe.zrange("voice:due", 0, -1)
         for provider in CHAIN:
-            queued = {entry.decode() for entry in self.redis.zrange(f"voice:queue:{provider}", 0, -1)}
-            assert queued == {
-                name for name in live
-                if renderings[name]["state"] == "queued" and renderings[name]["provider"] == provider
-            }, "a queue holds the queued renderings of its provider"  # fmt: skip
-        keys = Counter(renderings[name]["cache_key"] for name in live)
+            pipe.zrange(f"voice:queue:{provider}", 0, -1)
+        for name in names:
+            pipe.hmget(f"voice:rendering:{name}", "state", "provider")
+            pipe.get(f"voice:live:{cache_key_of(name)}")
+        due, *replies = pipe.execute()
+        queues, replies = replies[: len(CHAIN)], replies[len(CHAIN) :]
+        states = {name: (Status(state.decode()), at.decode())
+                  for name, (state, at) in zip(names, replies[::2], strict=True)}  # fmt: skip
+        live = {name for name, (state, _) in states.items() if not state.has_ended}
+        assert sorted(map(bytes.decode, due)) == sorted(live), (
+            "every live rendering has exactly one due entry"
+        )
+        for provider, queue in zip(CHAIN, queues, strict=True):
+            assert set(map(bytes.decode, queue)) == {
+                name for name, state in states.items() if state == (Status.QUEUED, provider)
+            }, "a queue holds the queued renderings of its provider"
+        keys = Counter(map(cache_key_of, live))
         assert all(count == 1 for count in keys.values()), "one live rendering a cache key"
-        for name in live:
-            assert self.redis.get(f"voice:live:{renderings[name]['cache_key']}").decode() == name
+        reachable = dict(zip(names, replies[1::2], strict=True))
+        assert all(reachable[name] == name.encode() for name in live)
 
     @invariant()
     def effects_happen_once(self):
         assert all(count == 1 for count in getattr(self, "effects", Counter()).values())
 
     @invariant()
-    def cancelled_jobs_stay_cancelled(self):
-        for job_id in getattr(self, "cancelled", ()):
-            assert self.ledger.job(job_id).status is Status.CANCELLED
+    def jobs_keep_their_word(self):
+        """What has ended stays as it is, with its audio, for its time to live; changes are announced."""
+        if not hasattr(self, "ledger"):
+            return
+        jobs = {job.id: job for job in self.ledger.page(limit=200)[0]}
+        self._gone_rightly(self.jobs.keys() - jobs.keys() - self.gone)
+        assert list(jobs) == [job_id for job_id in reversed(self.jobs) if job_id not in self.gone], "in order"
+        moved = set()
+        for job_id, job in jobs.items():
+            if job.status.has_ended:
+                end = self.ended.setdefault(job_id, (job.status, job.finished_ms))
+                assert end == (job.status, job.finished_ms), "what has ended stays as it is"
+                age_ms = self.ledger.frozen_ms - job.finished_ms
+                assert age_ms <= JOB_TTL_MS + KEEP_LIVE_MS, "a job is not kept for longer"
+            assert (job_id in self.cancelled) == (job.status is Status.CANCELLED)
+            state = job.status, job.queue, len(job.attempts)
+            # Nobody announces that a job's own deadline has come, if its rendering goes on.
+            if self.seen.get(job_id, state) != state and not (job.error and job.left_ms == 0):
+                moved.add(job.rendering_id)
+            self.seen[job_id] = state
+        assert moved <= self._announced(), "every change is announced"
+        audio = {f"voice:result:{job.rendering_id}" for job in jobs.values() if job.result}
+        assert not audio or self.redis.exists(*audio) == len(audio), "as long as a job its audio is kept"
+
+    def _gone_rightly(self, job_ids):
+        for job_id in job_ids:
+            assert self.ledger.job(job_id) is None, "every job that is kept is listed"
+            age_ms = self.ledger.frozen_ms - self.ended[job_id][1]
+            assert age_ms >= JOB_TTL_MS - SLACK_MS, "a job is kept for its time to live after its end"
+            self.gone.add(job_id)
+
+    def _announced(self):
+        entries = self.redis.xrange("voice:transitions", min=self.announced_until)
+        if entries:
+            self.announced_until = f"({entries[-1][0].decode()}"
+        return {fields[b"rendering"].decode() for _, fields in entries}
 
     def teardown(self):
         """With workers that work and no more accidents, everything ends and nothing is left."""
@@ -236,7 +363,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         self.bell.messages.clear()
         for _ in range(LOSSES_PER_PROVIDER * len(CHAIN) * 3):
-            self.ledger.frozen_ms += LEASE_MS
+            self.pass_time(LEASE_MS)
             self.sweeper.once()
             while self.bell.messages:
                 claim = self._claim(*self.bell.messages.pop())
@@ -244,5 +371,7 @@ class LedgerMachine(RuleBasedStateMachine):
                     self._succeed(claim)
         self.live_renderings_are_where_they_belong()
         assert self.redis.zcard("voice:due") == 0, "nothing is left when all is drained"
-        for job_id in self.jobs:
-            assert self.ledger.job(job_id).status.has_ended, "no accepted job is lost"
+        self.jobs_keep_their_word()
+        assert self.ended.keys() == self.jobs.keys(), "no accepted job is lost"
+        self.pass_time(DAY_MS)
+        assert set(self.redis.keys()) <= {b"voice:transitions"}, "in the end everything has expired"

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from shared.errors import QueueFull, RateLimited, StateUnavailable
-from shared.ledger import Attempt, FinishReader, Status
+from shared.errors import IdempotencyMismatch, QueueFull, RateLimited, StateUnavailable
+from shared.ledger import Attempt, Idempotency, Status, TransitionReader
 from shared.ledger.store import KEEP_LIVE_MS, LOSSES_PER_PROVIDER, RING_AGAIN_MS
 from shared.ledger.sweep import next_provider
 from tests.servers import running_redis
-from tests.shared.ledger.machine import CHAIN, DEADLINE_MS, KEYS, LEASE_MS, make_ledger, result, submit
+from tests.shared.ledger.machine import (
+    CHAIN,
+    DAY_MS,
+    DEADLINE_MS,
+    JOB_TTL_MS,
+    KEYS,
+    LEASE_MS,
+    keep,
+    make_ledger,
+    result,
+    submit,
+)
 
 
 @pytest.fixture
@@ -49,6 +62,18 @@ def test_a_request_that_looked_before_the_end_is_told_done(ledger):
     assert late.how == "done"
 
 
+def test_a_job_that_came_after_the_end_is_kept_as_long_after_its_own(ledger, redis):
+    _, first = submit(ledger, KEYS[0])
+    succeed(ledger, first.rendering_id)
+    for key in (f"voice:rendering:{first.rendering_id}", f"voice:result:{first.rendering_id}"):
+        redis.pexpire(key, JOB_TTL_MS - KEEP_LIVE_MS)  # a minute later
+    late_job, late = submit(ledger, KEYS[0], looked_ago_ms=KEEP_LIVE_MS)
+    assert late.how == "done"
+    for key in (f"voice:job:{late_job}", f"voice:rendering:{first.rendering_id}"):
+        assert JOB_TTL_MS - 5000 < redis.pttl(key) <= JOB_TTL_MS
+    assert JOB_TTL_MS - 5000 < redis.pttl(f"voice:result:{first.rendering_id}") <= JOB_TTL_MS
+
+
 def test_a_request_that_looked_after_the_end_begins_anew(ledger):
     _, first = submit(ledger, KEYS[0])
     succeed(ledger, first.rendering_id)
@@ -60,26 +85,9 @@ def test_a_request_that_looked_after_the_end_begins_anew(ledger):
 
 def test_a_submission_whose_reply_was_lost_is_not_counted_twice(ledger, redis):
     job_id, first = submit(ledger, KEYS[0])
-    submit_again = ledger._scripts["submit"]
-    arguments = [
-        0,
-        KEYS[0],
-        "other",
-        job_id,
-        CHAIN[0],
-        10,
-        DEADLINE_MS,
-        5,
-        0,
-        1000,
-        6,
-        "{}",
-        "[]",
-        "owner",
-        "{}",
-    ]
-    assert [part.decode() for part in submit_again(args=arguments)] == ["new", first.rendering_id]
+    assert submit(ledger, KEYS[0], job_id=job_id)[1] == first
     assert redis.hget(f"voice:rendering:{first.rendering_id}", "jobs") == b"1"
+    assert redis.zcard("voice:jobs") == 1
 
 
 def test_a_full_queue_refuses_and_leaves_nothing_behind(redis):
@@ -182,6 +190,93 @@ def test_a_failed_rendering_is_not_shared_with_later_requests(ledger):
     assert submit(ledger, KEYS[0])[1].how == "new"
 
 
+def test_a_job_of_a_hit_has_succeeded_and_keeps_the_audio(ledger, redis):
+    job_id = keep(ledger, KEYS[0])
+    job = ledger.job(job_id)
+    assert (job.how, job.status, job.result) == ("hit", Status.SUCCEEDED, result(KEYS[0]))
+    assert job.created_ms == job.started_ms == job.finished_ms
+    assert ledger.result(job.rendering_id) == (result(KEYS[0]), b"abc")
+    assert ledger.leave(job_id) == "ended"
+    assert redis.zcard("voice:due") == 0, "there is nothing to be done for it"
+
+
+def test_jobs_of_equal_hits_share_one_copy_and_each_has_its_own_times(ledger, redis):
+    first = ledger.job(keep(ledger, KEYS[0]))
+    redis.pexpire(f"voice:rendering:{first.rendering_id}", 1000)
+    redis.pexpire(f"voice:result:{first.rendering_id}", 1000)
+    ledger.frozen_ms += 5000
+    second = ledger.job(keep(ledger, KEYS[0]))
+    assert second.rendering_id == first.rendering_id
+    assert second.finished_ms == first.finished_ms + 5000
+    assert ledger.job(first.id).finished_ms == first.finished_ms
+    assert redis.pttl(f"voice:rendering:{first.rendering_id}") > JOB_TTL_MS - 5000
+    assert redis.pttl(f"voice:result:{first.rendering_id}") > JOB_TTL_MS - 5000
+
+
+def named(ledger, key, body="body", **more):
+    return submit(ledger, key, idempotency=Idempotency("name", body), **more)
+
+
+def test_an_idempotency_key_stands_for_one_job_whatever_has_become_of_it(ledger):
+    first_job, first = named(ledger, KEYS[0])
+    assert named(ledger, KEYS[1]) == (first_job, replace(first, how="repeated"))
+    succeed(ledger, first.rendering_id)
+    assert named(ledger, KEYS[0])[0] == first_job
+    assert keep(ledger, KEYS[0], idempotency=Idempotency("name", "body")) == first_job
+    assert ledger.repeated("owner", Idempotency("name", "body")).status is Status.SUCCEEDED
+
+
+def test_an_idempotency_key_stands_for_one_request(ledger):
+    named(ledger, KEYS[0])
+    with pytest.raises(IdempotencyMismatch):
+        named(ledger, KEYS[0], "other body")
+    with pytest.raises(IdempotencyMismatch):
+        keep(ledger, KEYS[0], idempotency=Idempotency("name", "other body"))
+    with pytest.raises(IdempotencyMismatch):
+        ledger.repeated("owner", Idempotency("name", "other body"))
+
+
+def test_an_idempotency_key_is_its_callers_own_and_lasts_a_day(ledger, redis):
+    job_id, _ = named(ledger, KEYS[0], owner="ann")
+    assert ledger.repeated("bob", Idempotency("name", "body")) is None
+    assert named(ledger, KEYS[0], "other body", owner="bob")[0] != job_id
+    assert DAY_MS - 5000 < redis.pttl("voice:idempotency:ann:name") <= DAY_MS
+
+
+def test_an_idempotency_key_outlives_its_job_and_then_stands_for_a_new_one(ledger, redis):
+    job_id, submitted = named(ledger, KEYS[0])
+    succeed(ledger, submitted.rendering_id)
+    redis.delete(f"voice:rendering:{submitted.rendering_id}", f"voice:live:{KEYS[0]}")  # as after its time
+    assert ledger.repeated("owner", Idempotency("name", "body")) is None
+    with pytest.raises(IdempotencyMismatch):
+        named(ledger, KEYS[0], "other body")
+    new_job, new = named(ledger, KEYS[0])
+    assert (new_job != job_id, new.how) == (True, "new")
+    assert ledger.repeated("owner", Idempotency("name", "body")).id == new_job
+
+
+def test_a_refused_request_leaves_its_idempotency_key_free(redis):
+    ledger = make_ledger(redis, max_backlog=1)
+    submit(ledger, KEYS[0])
+    with pytest.raises(QueueFull):
+        named(ledger, KEYS[1])
+    assert redis.keys("voice:idempotency:*") == []
+
+
+def test_equal_requests_at_once_with_one_idempotency_key_make_one_job(ledger, redis):
+    start = threading.Barrier(8)
+
+    def ask(_):
+        start.wait()
+        return named(ledger, KEYS[0])
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(8)))
+    assert len({job_id for job_id, _ in answers}) == 1
+    assert sorted(submitted.how for _, submitted in answers) == ["new", *["repeated"] * 7]
+    assert redis.zcard("voice:jobs") == 1
+
+
 def test_cancelling_one_of_two_jobs_leaves_the_other_alone(ledger):
     leaver, submitted = submit(ledger, KEYS[0])
     stayer, _ = submit(ledger, KEYS[0])
@@ -219,6 +314,31 @@ def test_a_job_past_its_deadline_fails_without_a_worker(ledger):
     assert ledger.claim(submitted.rendering_id, CHAIN[0], "worker") is None
 
 
+def test_a_job_past_its_deadline_has_ended_and_cannot_be_cancelled(ledger):
+    early, _ = submit(ledger, KEYS[0])
+    ledger.frozen_ms += DEADLINE_MS // 2
+    late, _ = submit(ledger, KEYS[0])
+    assert ledger.job(early).left_ms == DEADLINE_MS // 2
+    ledger.frozen_ms += DEADLINE_MS // 2
+    assert ledger.leave(early) == "ended"
+    assert ledger.job(early).error.code == "deadline_exceeded"
+    assert ledger.leave(late) == "left"
+
+
+def test_a_synthesis_past_the_deadline_of_its_last_job_is_abandoned(ledger):
+    _, submitted = submit(ledger, KEYS[0])
+    claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
+    ledger.frozen_ms += DEADLINE_MS // 2
+    late, _ = submit(ledger, KEYS[0])
+    ledger.frozen_ms += DEADLINE_MS // 2
+    assert ledger.renew(claim) == "kept", "the late job has time left"
+    ledger.frozen_ms += DEADLINE_MS // 2
+    assert ledger.renew(claim) == "abandoned"
+    ledger.abandon(claim)
+    assert ledger.claim(submitted.rendering_id, CHAIN[0], "worker") is None
+    assert ledger.job(late).error.code == "deadline_exceeded"
+
+
 def test_a_joiner_has_a_deadline_of_its_own(ledger):
     early, submitted = submit(ledger, KEYS[0])
     ledger.frozen_ms += DEADLINE_MS // 2
@@ -247,7 +367,7 @@ def test_what_has_ended_is_kept_for_a_while_only(ledger, redis):
 
 def test_who_waits_is_woken_by_the_end(ledger, every_redis):
     job_id, submitted = submit(ledger, KEYS[0])
-    reader = FinishReader(every_redis.url(1))
+    reader = TransitionReader(every_redis.url(1))
     with reader.watching(submitted.rendering_id) as finished:
         assert not ledger.job(job_id).status.has_ended
         threading.Thread(target=succeed, args=(ledger, submitted.rendering_id)).start()
@@ -256,11 +376,32 @@ def test_who_waits_is_woken_by_the_end(ledger, every_redis):
     assert ledger.job(job_id).status is Status.SUCCEEDED
 
 
+def test_who_watches_is_told_of_claims_attempts_and_those_who_leave(ledger, every_redis):
+    leaver, submitted = submit(ledger, KEYS[0])
+    submit(ledger, KEYS[0])
+    reader = TransitionReader(every_redis.url(1))
+    with reader.watching(submitted.rendering_id) as moved:
+
+        def is_told(step):
+            moved.clear()
+            outcome = step()
+            assert moved.wait(10)
+            return outcome
+
+        claim = is_told(lambda: ledger.claim(submitted.rendering_id, CHAIN[0], "worker"))
+        is_told(lambda: ledger.pass_on(claim.rendering_id, claim.attempt, CHAIN[1]))
+        is_told(lambda: ledger.claim(submitted.rendering_id, CHAIN[1], "worker"))
+        ledger.frozen_ms += LEASE_MS
+        is_told(ledger.sweep)
+        is_told(lambda: ledger.leave(leaver))
+    reader.close()
+
+
 def test_who_waits_survives_a_restart_of_redis(tmp_path, every_redis):
     with running_redis(every_redis.binary, tmp_path) as server:
         ledger = make_ledger(server.client(1))
         job_id, submitted = submit(ledger, KEYS[0])
-        reader = FinishReader(server.url(1))
+        reader = TransitionReader(server.url(1))
         with reader.watching(submitted.rendering_id) as finished:
             server.client(1).config_set("appendfsync", "always")
             ledger.redis.set("written", 1)

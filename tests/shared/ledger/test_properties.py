@@ -39,21 +39,20 @@ def test_no_order_of_events_breaks_the_ledger(every_redis):
 
 
 MUTANTS = {
-    "no fence": ("finish", "not is_live(state) or current ~= attempt", "not is_live(state)"),
-    "no ringing again": ("sweep", "table.insert(waiting,", "table.insert({},"),
-    "no check of the live rendering": ("submit", "if is_live(state) then", "if false then"),
+    "no fence": ("fenced", "finish", "not is_live(state) or current ~= attempt", "not is_live(state)"),
+    "no ringing again": ("nothing is left", "sweep", "table.insert(waiting,", "table.insert({},"),
+    "no check of the live rendering": ("one live", "submit", "if is_live(state) then", "if false then"),
+    "no index of the owner": ("an owner's", "submit", "{JOBS, JOBS .. ':' .. owner}", "{JOBS}"),
+    "no index of all": ("listed", "submit", "{JOBS, JOBS .. ':' .. owner}", "{JOBS .. ':' .. owner}"),
+    "no idempotency": ("makes one job", "submit", "if its and redis.call(", "if false and redis.call("),
+    "no comparison of bodies": ("stands for one request", "submit", "reserved ~= body", "false"),
+    "no word of claims": ("announced", "claim", "announce(id)\nreturn", "return"),
 }
 
 
-@pytest.mark.parametrize(
-    ("mutant", "caught_as"),
-    [
-        ("no fence", "fenced"),
-        ("no ringing again", "nothing is left"),
-        ("no check of the live rendering", "one live rendering"),
-    ],
-)
-def test_a_mutant_is_caught(every_redis, mutant, caught_as):
-    machine = machine_on(every_redis, swap(*MUTANTS[mutant]))
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_mutant_is_caught(every_redis, mutant):
+    caught_as, *change = MUTANTS[mutant]
+    machine = machine_on(every_redis, swap(*change))
     with pytest.raises(AssertionError, match=caught_as):
         run_state_machine_as_test(machine, settings=settings(RUNS, phases=[Phase.generate], max_examples=500))

@@ -1,4 +1,4 @@
-"""Waiting for renderings to end: one blocking reader of the finish stream serves a whole process."""
+"""Waiting for renderings to move on: one blocking reader of their stream serves a whole process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     _Entries = list[tuple[bytes, dict[bytes, bytes]]]
     _Streams = list[tuple[bytes, _Entries]]
 
-_STREAM = "voice:finished"
+_STREAM = "voice:transitions"
 _BLOCK_S = 5.0
 _RECONNECT_S = 0.2
 
 log = structlog.get_logger()
 
 
-class FinishReader:
+class TransitionReader:
     """Wakes those who wait for a rendering; its thread starts with the first of them."""
 
     def __init__(self, state_url: str) -> None:
@@ -38,9 +38,9 @@ class FinishReader:
 
     @contextmanager
     def watching(self, rendering_id: str) -> Iterator[threading.Event]:
-        """Give an event that is set whenever something ends for this rendering from now on.
+        """Give an event that is set whenever this rendering moves or a job leaves it, from now on.
 
-        Look at the ledger after entering, then wait: what ended before is there, what ends later sets it.
+        Look at the ledger after entering, then wait: what happened before is there, what comes later sets it.
 
         Raises:
             StateUnavailable: Redis failed.
@@ -63,7 +63,7 @@ class FinishReader:
         with state_errors():
             newest = cast("_Entries", self._redis.xrevrange(_STREAM, count=1))
         self._last_id = newest[0][0].decode() if newest else "0-0"
-        self._thread = threading.Thread(target=self._read, name="finish-reader", daemon=True)
+        self._thread = threading.Thread(target=self._read, name="transition-reader", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class FinishReader:
             try:
                 reply = self._redis.xread({_STREAM: self._last_id}, block=int(_BLOCK_S * 1000))
             except redis.RedisError as error:
-                log.warning("finish_stream_lost", error=type(error).__name__)
+                log.warning("transition_stream_lost", error=type(error).__name__)
                 self._closing.wait(_RECONNECT_S)
                 continue
             for _stream, entries in cast("_Streams", reply):

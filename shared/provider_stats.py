@@ -1,0 +1,127 @@
+"""What every provider has done, farm-wide: counted in the state Redis at the end of each attempt."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, cast
+
+from shared.connections import state_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from redis import Redis
+
+# Upper bounds of the histogram's buckets.
+TIME_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, inf)
+# How many of the newest syntheses tell how fast a provider is now.
+RECENT = 100
+
+_BUCKET, _FAILURES = "bucket:", "failures:"
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesis:
+    """How long a worker was busy with one utterance, from claim to stored audio, and how long that sounds."""
+
+    service_ms: float
+    audio_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTotals:
+    """What one provider has done since the state Redis began."""
+
+    service_s: float = 0.0
+    audio_s: float = 0.0
+    syntheses_by_time: tuple[int, ...] = (0,) * len(TIME_BOUNDS_S)
+    """Syntheses in each bucket of `TIME_BOUNDS_S`; their sum is all of them."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Failed attempts by code."""
+    recent: tuple[Synthesis, ...] = ()
+    """The newest syntheses, newest first."""
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Time to make audio divided by its length, lately; None until there was a synthesis."""
+        audio_ms = sum(synthesis.audio_ms for synthesis in self.recent)
+        return sum(synthesis.service_ms for synthesis in self.recent) / audio_ms if audio_ms else None
+
+
+class ProviderStats:
+    """Counters that workers write, one round trip an attempt, and fronts read.
+
+    voice:provider:{name}  hash  service_us, audio_ms, bucket:{upper bound}, failures:{code}
+    voice:recent:{name}    list  "service_us audio_ms" of the newest syntheses, newest first
+
+    Every method raises `StateUnavailable` when Redis cannot be reached.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def note_synthesis(self, provider: str, synthesis: Synthesis) -> None:
+        """Count an utterance that was spoken."""
+        service_us = round(synthesis.service_ms * 1000)
+        bound_s = TIME_BOUNDS_S[bisect_left(TIME_BOUNDS_S, synthesis.service_ms / 1000)]
+        with state_errors(), self._redis.pipeline() as pipe:
+            pipe.hincrby(_totals_key(provider), "service_us", service_us)
+            pipe.hincrby(_totals_key(provider), "audio_ms", synthesis.audio_ms)
+            pipe.hincrby(_totals_key(provider), f"{_BUCKET}{bound_s}", 1)
+            pipe.lpush(_recent_key(provider), f"{service_us} {synthesis.audio_ms}")
+            pipe.ltrim(_recent_key(provider), 0, RECENT - 1)
+            pipe.execute()
+
+    def note_failure(self, provider: str, code: str) -> None:
+        """Count an attempt that gave no audio; one whose worker was lost is counted by the sweep."""
+        with state_errors():
+            self._redis.hincrby(_totals_key(provider), f"{_FAILURES}{code}", 1)
+
+    def service_ms(self, provider: str) -> float:
+        """Give the mean time of a synthesis lately; one second until there was one."""
+        with state_errors():
+            recent = _parse_recent(cast("list[bytes]", self._redis.lrange(_recent_key(provider), 0, -1)))
+        return sum(synthesis.service_ms for synthesis in recent) / len(recent) if recent else 1000.0
+
+    def totals(self, providers: Iterable[str]) -> dict[str, ProviderTotals]:
+        """Give what each of these providers has done, in one round trip."""
+        names = list(providers)
+        with state_errors(), self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hgetall(_totals_key(name))
+                pipe.lrange(_recent_key(name), 0, -1)
+            replies = pipe.execute()
+        return {
+            name: _parse_totals(*pair)
+            for name, pair in zip(names, zip(replies[::2], replies[1::2], strict=True), strict=True)
+        }
+
+
+def _totals_key(provider: str) -> str:
+    return f"voice:provider:{provider}"
+
+
+def _recent_key(provider: str) -> str:
+    return f"voice:recent:{provider}"
+
+
+def _parse_totals(fields: Mapping[bytes, bytes], recent: Iterable[bytes]) -> ProviderTotals:
+    counts = {name.decode(): int(value) for name, value in fields.items()}
+    return ProviderTotals(
+        service_s=counts.get("service_us", 0) / 1e6,
+        audio_s=counts.get("audio_ms", 0) / 1e3,
+        syntheses_by_time=tuple(counts.get(f"{_BUCKET}{bound_s}", 0) for bound_s in TIME_BOUNDS_S),
+        failures={
+            name.removeprefix(_FAILURES): count
+            for name, count in counts.items()
+            if name.startswith(_FAILURES)
+        },
+        recent=_parse_recent(recent),
+    )
+
+
+def _parse_recent(entries: Iterable[bytes]) -> tuple[Synthesis, ...]:
+    pairs = (entry.split() for entry in entries)
+    return tuple(Synthesis(int(service_us) / 1000, int(audio_ms)) for service_us, audio_ms in pairs)
