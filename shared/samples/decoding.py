@@ -61,7 +61,7 @@ _TOLERANCE_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What an upload sounds like: float32, (n_frames, n_channels), [-1, 1], or more where it holds floats."""
+    """What an upload sounds like: float32, (n_frames, n_channels), [-1, 1]."""
 
     samples: NDArray[np.float32]
     sample_rate_hz: int
@@ -75,6 +75,8 @@ class Recording:
 
 def decode(descriptor: int) -> Recording:
     """Decode an open file that stands at its beginning, at most 30 s of it.
+
+    libsndfile closes a file that it cannot open, although it is told not to.
 
     Raises:
         BadSample: it is broken, or something else than 5 to 30 s of sound in a format that is accepted.
@@ -95,10 +97,12 @@ def decode(descriptor: int) -> Recording:
         raise BadSample(_BROKEN)
     if recording.duration_s < MIN_DURATION_S:
         raise BadSample(
-            f"It is {recording.duration_s:.1f} s long; record at least {MIN_DURATION_S:.0f} s of speech."
+            f"It is {recording.duration_s:.2f} s long; record at least {MIN_DURATION_S:.0f} s of speech."
         )
     if not np.isfinite(samples).all():
         raise BadSample("It holds values that are no numbers; save it again as 16-bit WAV.")
+    # MP3 and floats may be louder than what is kept can be.
+    samples.clip(-1.0, 1.0, out=samples)
     return recording
 
 

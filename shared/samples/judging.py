@@ -2,17 +2,21 @@
 
 Speech changes: its level from syllable to pause, its spectrum from vowel to consonant. What stays level is a
 tone, a hum or noise; what rises little above its own pauses is speech in noise or in an echoing room. The
-thresholds lie between what was measured of both, on 10 s each (level variation, spectral variation, tonality,
-SNR; dB):
+thresholds lie between what was measured of both, on 10 s each:
 
-    espeak, 11 languages, pitch -8 to +12          5.4 to 7.9    12 to 17   0.3 to 0.5   30 to 49
-      … at speed 1.5 to 2, without pauses          5.1 to 5.6    12 to 14       0.3      22 to 24
-      … with white, pink or brown noise at 20 dB   4.9 to 5.2    10 to 13       0.3      21
-      … at 10 dB                                   3.7 to 3.8     8 to 13   0.2 to 0.3   11 to 15
-      … in a room, reverberation of 0.4 s, 1.5 s   5.1, 3.4       10, 8         0.3      18, 9
-    white, pink, brown noise; also modulated       0.3 to 5.2        2      0.0 to 0.6    1 to 57
-    tone, hum, chord, each also beeping            0.0 to 2.6     0 to 12   0.3 to 1.0    0 to 49
-    sine that glides or plays a tune               0.0 to 9.4    18 to 19       1.0       0 to 27
+                                            level       spectral    tonality     SNR
+                                            variation   variation
+    espeak, 16 languages, pitch -8 to +8    6.1-7.8     11-17       0.3-0.4      26-44 dB
+      at speed 1.3 to 2, without pauses     5.3-6.4     13          0.3-0.5      23-28
+      in white or pink noise at 20 dB       5.0-5.6     11          0.3          21-23
+      in white or pink noise at 10 dB       3.8-3.9     7-8         0.2-0.3      11-14
+      in a room that echoes for 0.4 s       4.9         10          0.3          18
+      in a room that echoes for 1.5 s       3.5         7           0.3          10
+    white, pink and brown noise             0.3-3.3     1.5-1.8     0.0-0.6       1-9
+      that swells or comes and goes         1.3-5.1     1.6-1.8     0.0           5-24
+    tones, hums and buzzers                 0.0-1.9     0.0-0.4     0.6-1.0       0-5
+      beeping                               1.3-2.6     3-9         0.3-1.0       4-27
+    whistles and sirens                     0.0-6.9     13-14       1.0           0-27
 """
 
 from __future__ import annotations
@@ -53,9 +57,10 @@ _CLIPPED_FULL_SCALE, _CLIPPED_PEAK, _CLIPPED_LEAST, _CLIPPED_RUN = 0.99, 0.999, 
 _SILENT_DBFS, _QUIET_DBFS = -50.0, -35.0
 _LEAST_ACTIVE_S = 2.5
 _MUCH_SILENCE = 0.5
-_STEADY_LEVEL_DB, _STEADY_SPECTRUM_DB, _TONAL = 2.5, 4.0, 0.85
-# 6 dB above full scale clip 0.9 % of espeak's samples, 10 dB 2.6 %, 20 dB 16 %; nothing clips none.
-_CLIPPED, _SLIGHTLY_CLIPPED = 0.01, 0.0005
+_STEADY_LEVEL_DB, _STEADY_SPECTRUM_DB, _TONAL = 2.7, 4.0, 0.85
+# 6 dB above full scale clip 0.8 % of espeak's samples and 0.9 ms at a time, 10 dB 2.8 % and 1.0 ms, 20 dB
+# 15 % and 1.8 ms; what stays below full scale has none.
+_CLIPPED, _SLIGHTLY_CLIPPED, _CLIPPED_AT_ONCE_MS = 0.01, 0.0005, 1.0
 _UNUSABLE_SNR_DB, _LOW_SNR_DB, _MODERATE_SNR_DB = 12.0, 15.0, 20.0
 
 _SHORT_S, _LONG_S, _LOW_RATE_HZ = 8.0, 25.0, 22_050
@@ -141,7 +146,7 @@ def _refuse_what_cannot_be_used(measures: Measures) -> None:
         )
     if measures.trimmed_s < MIN_DURATION_S:
         raise BadSample(
-            f"Without the silence around it, it is {measures.trimmed_s:.1f} s long; record at least "
+            f"Without the silence around it, it is {measures.trimmed_s:.2f} s long; record at least "
             f"{MIN_DURATION_S:.0f} s of speech."
         )
 
@@ -158,7 +163,7 @@ def _deductions(recording: Recording, measures: Measures) -> Iterator[tuple[int,
         points = 35 if measures.snr_db < _LOW_SNR_DB else 15
         warning = f"Noise or echo can be heard (the voice is only {measures.snr_db:.0f} dB louder); "
         yield points, warning + "record in a quieter room, closer to the microphone."
-    if measures.clipped_fraction > _SLIGHTLY_CLIPPED:
+    if measures.clipped_fraction > _SLIGHTLY_CLIPPED or measures.longest_clipped_ms > _CLIPPED_AT_ONCE_MS:
         yield 20, "The loudest parts are clipped; turn the microphone down a little."
     if measures.active_fraction < _MUCH_SILENCE:
         yield 10, "More than half of it is silence; leave shorter pauses."

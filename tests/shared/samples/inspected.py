@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from shared.samples.child import inspect
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
 
 def inspected(upload: bytes) -> Sample:
     """Do what the child does with a file."""
-    with os.fdopen(os.memfd_create("upload"), "w+b", buffering=0) as file:
-        file.write(upload)
-        file.seek(0)
-        return inspect(file.fileno())
+    descriptor = os.memfd_create("upload")
+    os.write(descriptor, upload)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        return inspect(descriptor)
+    finally:
+        with suppress(OSError):  # libsndfile closes what it cannot open
+            os.close(descriptor)
 
 
 def heard(sound) -> Sample:

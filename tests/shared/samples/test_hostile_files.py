@@ -80,9 +80,9 @@ REFUSALS = {
     "WebM": (lambda: b"\x1aE\xdf\xa3" + bytes(1000), "WebM"),
     "M4A": (lambda: b"\x00\x00\x00\x20ftypM4A " + bytes(1000), "M4A"),
     "AIFF": (lambda: encoded(speech(), container="AIFF"), "AIFF"),
-    "no frames": (lambda: wav(b""), "0.0 s long"),
-    "4 GB claimed, nothing there": (lambda: wav(b"", claimed_bytes=STREAMED), "0.0 s long"),
-    "4 GB claimed, 1 s there": (lambda: wav(bytes(48_000), claimed_bytes=STREAMED), "1.0 s long"),
+    "no frames": (lambda: wav(b""), "0.00 s long"),
+    "4 GB claimed, nothing there": (lambda: wav(b"", claimed_bytes=STREAMED), "0.00 s long"),
+    "4 GB claimed, 1 s there": (lambda: wav(bytes(48_000), claimed_bytes=STREAMED), "1.00 s long"),
     "255 channels": (lambda: wav(pcm(), channels=255), "255 channels"),
     "65535 channels": (lambda: wav(pcm(), channels=65_535), BROKEN),
     "no channel": (lambda: wav(pcm(), channels=0), BROKEN),
@@ -101,7 +101,7 @@ REFUSALS = {
     "a WAV's header": (lambda: wav(pcm())[:30], BROKEN),
     "a chunk that claims 4 GB": (
         lambda: with_chunk(wav(pcm()), b"junk", b"", claimed_bytes=STREAMED),
-        r"broken or cut off|0\.0 s",
+        r"broken or cut off|0\.00 s",
     ),
     "an ID3 tag that claims 50 MB": (
         lambda: id3(50_000_000) + encoded(speech(), container="MP3", subtype=None),

@@ -75,6 +75,13 @@ def test_the_voice_is_heard_from_whichever_channel_it_is_on(left, right):
     )
 
 
+def test_floats_beyond_all_bounds_are_clipped():
+    with pytest.raises(BadSample, match="is clipped"):
+        inspected(encoded(5 * speech(), subtype="FLOAT"))
+    with pytest.raises(BadSample, match="a steady sound"):
+        inspected(encoded(1e30 * speech(), subtype="FLOAT"))
+
+
 def test_what_is_judged_again_is_judged_the_same():
     first = inspected(encoded(speech(), container="OGG", subtype="VORBIS"))
     second = inspected(first.pcm)
@@ -199,7 +206,7 @@ def corrupted(draw) -> bytes:
     return bytes(upload[:10_000_000])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(corrupted())
 def test_a_corrupted_file_gives_a_sample_or_a_reason(upload):
     with suppress(BadSample):

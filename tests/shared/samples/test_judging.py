@@ -120,6 +120,12 @@ def test_a_little_clipping_is_warned_of_and_a_full_scale_peak_is_not():
     assert not heard(clipped(speech(), 0)).warnings
 
 
+def test_a_single_pop_is_warned_of():
+    popping = speech().copy()
+    popping[5 * RATE_HZ :][:100] = 1.0
+    assert "clipped" in heard(popping).warnings[0]
+
+
 def test_one_clipped_channel_is_enough():
     both = np.stack([speech(), clipped(speech(), 14)], axis=1)
     with pytest.raises(BadSample, match="is clipped"):
@@ -128,7 +134,7 @@ def test_one_clipped_channel_is_enough():
 
 def test_silence_around_speech_does_not_count():
     short = speech()[: 4 * RATE_HZ]
-    with pytest.raises(BadSample, match=r"Without the silence around it, it is \d\.\d s long"):
+    with pytest.raises(BadSample, match=r"Without the silence around it, it is \d\.\d\d s long"):
         heard(np.concatenate([silence(5), short, silence(5)]))
     padded = heard(np.concatenate([silence(3), speech(), silence(3)]))
     assert (padded.score, padded.warnings) == (100, ())
