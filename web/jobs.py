@@ -192,7 +192,7 @@ def describe(job: Job, pace_seconds: Callable[[str], float]) -> schemas.Job:
         created_at=timestamp_ms(job.created_ms),
         started_at=job.started_ms and timestamp_ms(job.started_ms),
         finished_at=job.finished_ms and timestamp_ms(job.finished_ms),
-        request=schemas.Asked(**job.request.model_dump(exclude={"stream"})),
+        request=schemas.Asked(**job.request.model_dump(exclude={"stream"}, warnings=False)),
         cache_status=CACHE_STATUS[job.how],
         provider=job.provider,
         attempts=[schemas.Attempt(**asdict(attempt)) for attempt in job.attempts],

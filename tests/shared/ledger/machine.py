@@ -374,4 +374,5 @@ class LedgerMachine(RuleBasedStateMachine):
         self.jobs_keep_their_word()
         assert self.ended.keys() == self.jobs.keys(), "no accepted job is lost"
         self.pass_time(DAY_MS)
-        assert set(self.redis.keys()) <= {b"voice:transitions"}, "in the end everything has expired"
+        counts = {b"voice:transitions", b"voice:ended"}
+        assert set(self.redis.keys()) <= counts, "in the end everything has expired"
