@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from functools import partial
-from itertools import chain
+from itertools import chain, product
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from shared.farm import Farm
 
-_ANSWERS = [(status, outcome) for status in ("HIT", "MISS", "COALESCED") for outcome in ("audio", "job")]
+_ANSWERS = list(product(("HIT", "MISS", "COALESCED"), ("audio", "job")))
 
 # From a hit in memory, some 0.3 ms, to the longest wait there is.
 _TIME_BOUNDS_S = (
