@@ -306,8 +306,11 @@ class Farm:
         It is given after `every_s` without a change, too, which makes up for an announcement that was lost.
 
         Raises:
-            QueueFull: at the first step: too many wait in this process already.
+            QueueFull: at the first step: it has not ended, and too many wait in this process already.
         """
+        if job.status.has_ended:
+            yield job
+            return
         if not self.waiters.acquire(blocking=False):
             raise QueueFull("Too many requests wait here already.")
         try:

@@ -38,7 +38,7 @@ def synthesize() -> Response:
         g.cache_status, g.applied_s = "HIT", applied_s
         return cached_audio(answer)
     g.cache_status = CACHE_STATUS[answer.how]
-    if wait_s and not answer.status.has_ended:
+    if wait_s:
         waited = farm().wait(answer, wait_s)
         if waited is None:  # too many wait already
             return accepted(answer)

@@ -480,14 +480,17 @@ def test_a_cancelled_job_ends_its_events(http):
         assert job["status"] == "cancelled"
 
 
-def test_those_who_follow_are_counted_among_those_who_wait(http, farm):
-    asked = ask(http)
+def test_those_who_follow_are_counted_among_those_who_wait(http, farm, pool):
+    done, asked = ask(http, "Done."), ask(http)
+    pool.succeed(done.json)
     with following(http, asked.location), following(http, asked.location):
         answer = http.get(f"{asked.location}/events")
         assert is_refused(answer, 503, "queue_full")
         assert int(answer.headers["Retry-After"]) >= 1
         waited = http.post(SYNTHESIZE, json={"text": "Hello."}, headers={"Prefer": "wait=60"})
         assert waited.status_code == 202
+        with following(http, done.location) as events:
+            assert len(list(events)) == 1, "there is nothing to wait for"
     with following(http, asked.location) as events:
         assert next(events)
     http.head(f"{asked.location}/events")
