@@ -26,16 +26,13 @@ from shared.keys import ApiKeys, Scope
 from shared.ledger import KEEP_LIVE_MS, Idempotency, Ledger, Result, Sweep, TransitionReader, log_fields
 from shared.log import current_request_id
 from shared.models import (
-    PITCH_RANGE_SEMITONES,
-    SPEED_RANGE,
     Fallback,
     Utterance,
-    normalize_language,
-    normalize_text,
 )
 from shared.personalities import Personalities
 from shared.presence import Presence
 from shared.rate_limit import RateLimit
+from shared.resolution import resolve
 from shared.roster import Roster
 from shared.routing import Router
 from shared.samples.store import SampleStore
@@ -47,10 +44,9 @@ if TYPE_CHECKING:
     from shared.keys import ApiKey
     from shared.ledger import Job, Status
     from shared.models import SpeechRequest
-    from shared.personalities import Personality, VoiceConfig
+    from shared.personalities import VoiceConfig
     from shared.settings import Settings
 
-DEFAULT_LANGUAGE = "en"
 MAX_RETRY_AFTER_S = 60
 
 log = structlog.get_logger()
@@ -370,27 +366,3 @@ class Farm:
         """
         with self.changes.around(), state_errors():
             return self.cache.drop(personality_id)
-
-
-def resolve(request: SpeechRequest, personality: Personality) -> Utterance:
-    """Combine a request with its personality, leaving nothing to default."""
-    voice = personality.voice_config
-    return Utterance(
-        text=normalize_text(request.text),
-        personality_id=personality.id,
-        voice_revision=personality.voice_revision,
-        language=request.language or normalize_language(personality.language or DEFAULT_LANGUAGE),
-        speed=_clamp(request.speed * voice.voice_settings.speed, SPEED_RANGE),
-        pitch=_clamp(request.pitch + voice.voice_settings.pitch, PITCH_RANGE_SEMITONES),
-        quality=request.quality,
-        fallback=request.fallback,
-        provider=request.provider,
-        format=request.format,
-        voices=dict(voice.voices),
-        gender=voice.gender,
-    )
-
-
-def _clamp(value: float, bounds: tuple[float, float]) -> float:
-    # Rounded, so that 1.1 * 1.05 and 1.155 are one key.
-    return round(min(max(value, bounds[0]), bounds[1]), 6)
