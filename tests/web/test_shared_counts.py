@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from web import shared_counts
 from web.shared_counts import SharedCounts
 
-# Counts once for each line that it reads, and says so; ends with its input.
+# Counts once for each line that it reads, and says so; ends with its input. It loads this one file, because
+# the whole front would take seconds.
 COUNTING = """
 import sys
 from pathlib import Path
+from runpy import run_path
 from prometheus_client import Counter
-from web.shared_counts import SharedCounts
 
+SharedCounts = run_path(sys.argv[2])["SharedCounts"]
 with SharedCounts(Path(sys.argv[1])).joining():
     counter = Counter("lines", "Lines.", registry=None)
 print("ready", flush=True)
@@ -25,7 +27,6 @@ for line in sys.stdin:
     counter.inc()
     print("counted", flush=True)
 """
-PROJECT = Path(__file__).parents[2]
 
 
 class Counting:
@@ -33,8 +34,8 @@ class Counting:
 
     def __init__(self, folder) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", COUNTING, folder],
-            cwd=PROJECT, env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder)},
+            [sys.executable, "-c", COUNTING, folder, shared_counts.__file__],
+            env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder)},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.process.stdout.readline() == "ready\n"
