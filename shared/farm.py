@@ -64,8 +64,8 @@ class _Order:
     """As it was sent, with personality and language filled in."""
     owner: str
     idempotency: Idempotency | None
-    looked_at: float
-    """When the cache was asked, in monotonic seconds; audio made since will do."""
+    looked_at_ms: int
+    """When the cache was asked, by the ledger's clock; audio made since will do."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Farm:
             request=request.model_copy(update=resolved),
             owner=caller.id,
             idempotency=idempotency,
-            looked_at=time.monotonic(),
+            looked_at_ms=self.ledger.now_ms(),
         )
 
     def _look(self, order: _Order) -> CachedAudio | None:
@@ -184,7 +184,7 @@ class Farm:
             found = self.cache.look(order.key)
         except redis.RedisError as error:
             log.warning("cache_failed", error=type(error).__name__)
-            order.looked_at -= KEEP_LIVE_MS / 1000
+            order.looked_at_ms -= KEEP_LIVE_MS
             return None
         if found is not None:
             self.cache.hits.add()
@@ -214,7 +214,7 @@ class Farm:
                 job_id=str(uuid.uuid4()),
                 owner=order.owner,
                 request=order.request,
-                looked_ago_ms=math.ceil((time.monotonic() - order.looked_at) * 1000),
+                looked_at_ms=order.looked_at_ms,
                 idempotency=order.idempotency,
                 may_begin=may_begin,
                 request_id=current_request_id(),

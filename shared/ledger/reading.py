@@ -83,6 +83,14 @@ class JobReader:
         self.redis = redis
         self.frozen_ms: int | None = None
 
+    def now_ms(self) -> int:
+        """Give the time by the server's clock, in milliseconds since 1970."""
+        if self.frozen_ms is not None:
+            return self.frozen_ms
+        with state_errors():
+            seconds, microseconds = self.redis.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
     def job(self, job_id: str) -> Job | None:
         """Give a job as it stands now; None when it never was or is no longer kept."""
         with state_errors():

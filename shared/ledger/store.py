@@ -70,14 +70,14 @@ class Ledger(JobReader):
         job_id: str,
         owner: str,
         request: SpeechRequest,
-        looked_ago_ms: int,
+        looked_at_ms: int,
         idempotency: Idempotency | None = None,
         may_begin: bool = True,
         request_id: str = "",
     ) -> Submitted:
         """Record a job and join or begin its rendering.
 
-        `looked_ago_ms` tells how long ago the caller looked in the cache; audio finished since is "done".
+        `looked_at_ms` is `now_ms` before the caller looked in the cache; audio finished since is "done".
         Without `may_begin` it may only join what is under way, which makes no work.
         `request_id` names the HTTP request for the log lines of whoever works on it.
 
@@ -96,7 +96,7 @@ class Ledger(JobReader):
             provider=provider,
             chain=chain,
             utterance=utterance.to_json(),
-            looked_ago_ms=looked_ago_ms,
+            looked_at_ms=looked_at_ms,
             may_begin=may_begin,
             request_id=request_id,
         )
@@ -145,7 +145,7 @@ class Ledger(JobReader):
         provider: str,
         chain: tuple[str, ...] = (),
         utterance: str = "",
-        looked_ago_ms: int = 0,
+        looked_at_ms: int = 0,
         may_begin: bool = False,
         request_id: str = "",
         result: str = "",
@@ -165,7 +165,7 @@ class Ledger(JobReader):
             utterance,
             LOSSES_PER_PROVIDER * len(chain),
             self._max_backlog,
-            looked_ago_ms,
+            looked_at_ms,
             RING_AGAIN_MS,
             self._deadline_ms,
             self._ttl_ms,

@@ -6,7 +6,7 @@
 local frozen, job_id, owner, request, cache_key, id = unpack(ARGV, 1, 6)
 local idempotency_key, body, result = unpack(ARGV, 7, 9)
 local provider, chain, utterance, max_attempts = unpack(ARGV, 10, 13)
-local max_backlog, looked_ago_ms, ring_ms = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
+local max_backlog, looked_at_ms, ring_ms = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
 local deadline_ms, ttl_ms = tonumber(ARGV[17]), tonumber(ARGV[18])
 local may_begin, request_id = ARGV[19] == '1', ARGV[20]
 
@@ -34,7 +34,7 @@ if live then
     how, id = 'joined', live
     redis.call('HINCRBY', rendering_key(id), 'jobs', 1)
     redis.call('HSET', rendering_key(id), 'deadline_ms', now + deadline_ms)
-  elseif state == 'succeeded' and tonumber(finished_ms) >= now - looked_ago_ms then
+  elseif state == 'succeeded' and tonumber(finished_ms) >= looked_at_ms then
     how, id = 'done', live
   end
 end

@@ -526,3 +526,16 @@ def test_a_deadline_is_told_when_it_comes_though_the_synthesis_goes_on_for_other
     pool.succeed(late.json, claim)
     assert patient.get(late.location).json["status"] == "succeeded"
     assert http.get(early.location).json["status"] == "failed"
+
+
+def test_a_request_that_is_on_its_way_while_its_rendering_ends_shares_it(http, farm, pool, monkeypatch):
+    first = ask(http, "Hello.")
+    submit = farm.ledger.submit
+
+    def submit_late(*args, **kwargs):
+        pool.succeed(first.json)
+        farm.state.wait(1, 50)  # no replica answers, so it takes these 50 ms
+        return submit(*args, **kwargs)
+
+    monkeypatch.setattr(farm.ledger, "submit", submit_late)
+    assert ask(http, "Hello.").json["cache_status"] == "COALESCED"
