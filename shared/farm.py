@@ -164,7 +164,7 @@ class Farm:
         personality = self.directory.personality(epoch, request.personality_id)
         if not personality.is_active:
             raise NotFound(f"There is no active personality {personality.id}.")
-        if request.fallback is Fallback.SAME_VOICE and not request.provider and not personality.has_sample:
+        if request.fallback is Fallback.SAME_VOICE and not personality.has_sample:
             raise NoVoiceSample
         utterance = resolve(request, personality)
         resolved = {"personality_id": utterance.personality_id, "language": utterance.language}

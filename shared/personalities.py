@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from sqlalchemy import JSON, CheckConstraint, Index, String, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -39,6 +39,17 @@ class VoiceSettings(_Frozen):
     ] = 0.0
 
 
+def _to_the_millisecond(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(_to_the_millisecond, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
 class SampleMetadata(_Frozen):
     """What the server found in a voice sample."""
 
@@ -48,7 +59,7 @@ class SampleMetadata(_Frozen):
     bit_depth: int | None = None
     """None where the format has none, such as MP3."""
     file_size_mb: float
-    uploaded_at: datetime
+    uploaded_at: Timestamp
 
 
 _Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(check_printable)]

@@ -83,10 +83,13 @@ class Router:
         """
         wanted = (utterance.provider,) if utterance.provider else self._preferred(utterance, voice)
         enabled = [self.catalog[name] for name in wanted if name in self.enabled]
-        if utterance.fallback is Fallback.SAME_VOICE and not utterance.provider:
-            enabled = [spec for spec in enabled if spec.clones]
         if not enabled:
             raise NoProvider(f"None of {', '.join(wanted)} is enabled here.")
+        if utterance.fallback is Fallback.SAME_VOICE:
+            names = ", ".join(spec.name for spec in enabled)
+            enabled = [spec for spec in enabled if spec.clones]
+            if not enabled:
+                raise NoProvider(f"Of the enabled providers ({names}) none speaks with a cloned voice.")
         speaking = tuple(spec.name for spec in enabled if self._speaks(spec.name, utterance.language))
         if not speaking:
             names = ", ".join(spec.name for spec in enabled)

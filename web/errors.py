@@ -40,6 +40,15 @@ STATUS: dict[type[errors.VoicefarmError], int] = {
     errors.StateUnavailable: 503,
 }
 
+# The field that a 422 without a list of its own is about.
+_ABOUT: dict[type[errors.VoicefarmError], str] = {
+    errors.BadSample: "audio",
+    errors.IdempotencyMismatch: "Idempotency-Key",
+    errors.LanguageNotSupported: "language",
+    errors.NoVoiceSample: "fallback",
+    errors.SsmlNotSupported: "text",
+}
+
 _ACRONYMS = {"json": "JSON", "ssml": "SSML"}
 
 # What Flask and Werkzeug raise by themselves, in the words of the API.
@@ -101,7 +110,7 @@ def _from_farm(error: errors.VoicefarmError) -> Response:
     status = STATUS.get(type(error))
     if status is None:
         return _from_bug(error)
-    fields = error.errors if isinstance(error, errors.InvalidRequest) else None
+    fields = _fields(error)
     attempts = error.attempts if isinstance(error, errors.SynthesisFailed) else None
     answer = problem(status, error.code, error.detail, fields=fields, attempts=attempts)
     if isinstance(error, errors.Unavailable):
@@ -109,6 +118,14 @@ def _from_farm(error: errors.VoicefarmError) -> Response:
     if isinstance(error, errors.Unauthorized):
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
+
+
+def _fields(error: errors.VoicefarmError) -> Sequence[errors.FieldError] | None:
+    """Name what a 422 is about."""
+    if isinstance(error, errors.InvalidRequest):
+        return error.errors
+    field = _ABOUT.get(type(error))
+    return [errors.FieldError(field, error.detail)] if field else None
 
 
 def _from_http(error: HTTPException) -> Response:

@@ -27,7 +27,6 @@ def synthesize() -> Response:
     """Answer with audio from the cache, or with a job, or wait for it as long as the caller prefers."""
     queried_s, preferred_s = queried_wait_s(), preferred_wait_s()
     wait_s = preferred_s if queried_s is None else queried_s
-    applied_s = preferred_s if queried_s is None else None
     asked, key = speech_request(), idempotency_key()
     answer: CachedAudio | Job
     if key:  # it stands for a job, so there must be one
@@ -35,7 +34,7 @@ def synthesize() -> Response:
     else:
         answer, is_new = farm().ask(asked, caller=g.caller, epoch=g.epoch), True
     if isinstance(answer, CachedAudio):
-        g.cache_status, g.applied_s = "HIT", applied_s
+        g.cache_status, g.applied_s = "HIT", wait_s
         return cached_audio(answer)
     g.cache_status = CACHE_STATUS[answer.how]
     if wait_s:
@@ -43,7 +42,7 @@ def synthesize() -> Response:
         if waited is None:  # too many wait already
             return accepted(answer)
         answer = waited
-    g.applied_s = applied_s
+    g.applied_s = wait_s
     return accepted(answer) if is_new and not wait_s else _answer(answer)
 
 
