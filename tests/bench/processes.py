@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from workers.providers.piper import PiperProvider
 
-SENTENCES, ROUNDS = 40, 3
+SENTENCES, ROUNDS = 24, 3
 _SENTENCE = "Round {}, sentence {}: the coffee is ready, the train is on time, and nobody has to wait for it."
 
 _provider: PiperProvider

@@ -19,7 +19,7 @@ from shared.database import Database, utc_now
 from shared.directory import EPOCH_KEY, MAX_HELD, SILENCE_S, STALE_S, Changes, Directory, _Held
 from shared.errors import NotFound, StateUnavailable, Unauthorized
 from shared.keys import ApiKeys, Scope
-from shared.personalities import Personalities, PersonalityRow, VoiceConfig
+from shared.personalities import Personalities, PersonalityRow, VoiceConfig, VoiceSettings
 from tests.farm import until
 from tests.servers import redis_binaries, running_redis
 
@@ -205,9 +205,10 @@ def test_threads_of_several_processes_never_see_what_a_returned_change_replaced(
             with pytest.raises(Unauthorized):
                 directory.authenticate(epoch, refused)
 
-    def write():
-        for _ in range(15):
-            personalities.set_voice_config(ZAC, VoiceConfig())
+    def write(sign):
+        for number in range(1, 16):
+            changed = VoiceConfig(voice_settings=VoiceSettings(pitch=sign * number))
+            personalities.set_voice_config(ZAC, changed)
             seen.append(personalities.get(ZAC).voice_revision)
             key, secret = keys.create(Scope.SPEAK, "shop")
             keys.revoke(key.id)
@@ -219,7 +220,7 @@ def test_threads_of_several_processes_never_see_what_a_returned_change_replaced(
         ThreadPoolExecutor(6) as pool,
     ):
         readers = [pool.submit(read, directory) for directory in (one, one, two, two)]
-        writers = [pool.submit(write) for _ in range(2)]
+        writers = [pool.submit(write, sign) for sign in (1.0, -1.0)]
         for writer in writers:
             writer.result()
         done.set()

@@ -374,5 +374,6 @@ class LedgerMachine(RuleBasedStateMachine):
         self.jobs_keep_their_word()
         assert self.ended.keys() == self.jobs.keys(), "no accepted job is lost"
         self.pass_time(DAY_MS)
-        counts = {b"voice:transitions", b"voice:ended"}
-        assert set(self.redis.keys()) <= counts, "in the end everything has expired"
+        counters = {"voice:transitions", "voice:ended", *(f"voice:provider:{name}" for name in CHAIN)}
+        left = {key.decode() for key in self.redis.scan_iter()}
+        assert left <= counters, "in the end everything has expired"
