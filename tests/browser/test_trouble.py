@@ -76,6 +76,7 @@ def test_a_session_that_ends_leaves_the_text_and_asks_for_a_new_link(speaking, f
         ("?!", "Must hold something that can be spoken"),
         ("", "Must hold something that can be spoken"),
         ("x" * 3001, "Must be at most 3000 characters, is 3001."),
+        ("<speak>Hello</speak>", "The text holds SSML; send plain text"),
     ],
 )
 def test_a_text_that_cannot_be_spoken_is_marked_with_the_reason(speaking, text, message):
@@ -89,11 +90,6 @@ def test_a_text_that_cannot_be_spoken_is_marked_with_the_reason(speaking, text, 
     speak(speaking, f"Mended, after {len(text)} characters.")
     expect_sound(speaking, "MISS")
     expect(field).not_to_have_attribute("aria-invalid", "true")
-
-
-def test_ssml_is_refused_in_plain_words(speaking):
-    speak(speaking, "<speak>Hello</speak>")
-    expect_problem(speaking, "That cannot be spoken as it is", "The text holds SSML; send plain text")
 
 
 def test_a_farm_without_workers_says_when_to_try_again(page, silent_farm):

@@ -103,7 +103,7 @@ def test_a_sample_becomes_the_voice_and_its_consent_is_recorded(place):
     metadata = after.voice_config.sample_metadata
     assert metadata.duration == sample.duration_seconds
     assert (metadata.sample_rate, metadata.channels, metadata.bit_depth) == (24_000, 1, 16)
-    assert metadata.uploaded_at == place.now
+    assert metadata.uploaded_at == place.now.replace(microsecond=place.now.microsecond // 1000 * 1000)
     [row] = place.rows().values()
     assert (row.path, row.personality_id, row.consent_key_id) == (place.path_of(), ZAC, KEY)
     assert (row.consented_at, row.deleted_at) == (place.now, None)
