@@ -122,7 +122,7 @@ class Farm:
     def start(self) -> None:
         """Begin what a front does beside its requests, on threads that end with the process."""
         Sweep(self.ledger, self.presence, self.doorbell).start()
-        self.cache.hits.start()
+        self.cache.requests.start()
         self.invalidations.start()
         self.directory.last_uses.start()
 
@@ -187,7 +187,7 @@ class Farm:
             order.looked_at_ms -= KEEP_LIVE_MS
             return None
         if found is not None:
-            self.cache.hits.add()
+            self.cache.requests.count("hits")
         return found
 
     def _keep(self, order: _Order, hit: CachedAudio) -> Job:
@@ -232,16 +232,10 @@ class Farm:
         elif may_begin:
             self.rate_limit.give_back(order.owner)
         if submitted.how != "repeated":
-            self._count("misses" if submitted.how == "new" else "coalesced")
+            self.cache.requests.count("misses" if submitted.how == "new" else "coalesced")
         about = log_fields(submitted.rendering_id) | {"job_id": submitted.job_id}
         log.info("job_submitted", how=submitted.how, provider=provider, **about)
         return self._job(submitted.job_id)
-
-    def _count(self, what: str) -> None:
-        try:
-            self.cache.count(what)
-        except redis.RedisError as error:
-            log.warning("cache_failed", error=type(error).__name__)
 
     def _job(self, job_id: str) -> Job:
         job = self.ledger.job(job_id)
@@ -290,16 +284,20 @@ class Farm:
 
     def wait(self, job: Job, timeout_s: float) -> Job | None:
         """Give the job once it has ended, or as it is after `timeout_s`; None when too many wait already."""
+        until = time.monotonic() + timeout_s
         try:
-            *_, job = self.follow(job, every_s=timeout_s, until=time.monotonic() + timeout_s)
+            *_, job = self.follow(job, every_s=timeout_s, until=until, end_only=True)
         except QueueFull:
             return None
         return job
 
-    def follow(self, job: Job, *, every_s: float, until: float = math.inf) -> Generator[Job]:
+    def follow(
+        self, job: Job, *, every_s: float, until: float = math.inf, end_only: bool = False
+    ) -> Generator[Job]:
         """Give the job now and after each change, until it has ended or `until` (monotonic, in seconds).
 
         It is given after `every_s` without a change, too, which makes up for an announcement that was lost.
+        With `end_only`, what it does before its end is no change.
 
         Raises:
             QueueFull: at the first step: it has not ended, and too many wait in this process already.
@@ -310,7 +308,7 @@ class Farm:
         if not self.waiters.acquire(blocking=False):
             raise QueueFull("Too many requests wait here already.")
         try:
-            with self.transitions.watching(job.rendering_id) as moved:
+            with self.transitions.watching(job.rendering_id, end_only=end_only) as moved:
                 while True:
                     moved.clear()
                     job = self._job(job.id)

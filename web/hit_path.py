@@ -87,7 +87,7 @@ class HitPath:
         if answer is None:
             return self._learn(question, environ, start_response)
         if question.method == "POST":
-            self._farm.cache.hits.add()
+            self._farm.cache.requests.count("hits")
             self._metrics.count_answer("HIT", "audio", time.perf_counter() - began)
         headers = [
             *answer.headers,

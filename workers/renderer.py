@@ -115,7 +115,7 @@ class Renderer:
         The ledger keeps what came first and the cache takes the same audio once, so that a death between any
         two steps leaves one effect.
         """
-        stored = self._ledger.result(claim.rendering_id)
+        stored = self._ledger.result(claim.rendering_id) if claim.attempt > 1 else None
         if stored is None:
             audio = self._speak(claim, lease)
             lease.check()

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self, cast
 
-from shared.cache.hits import HitCounter
+from shared.cache.requests import RequestCounter
 from shared.lua import load_script
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class AudioCache:
 
     def __init__(self, redis: Redis, *, ttl_s: float, degraded_ttl_s: float, max_size_bytes: int) -> None:
         self._redis = redis
-        self.hits = HitCounter(redis)
+        self.requests = RequestCounter(redis)
         self._ttl_s = ttl_s
         self._degraded_ttl_s = degraded_ttl_s
         self._max_size_bytes = max_size_bytes
@@ -108,10 +108,6 @@ class AudioCache:
         if data is None or not metadata:
             return None
         return CachedAudio(key, data, metadata)
-
-    def count(self, what: str) -> None:
-        """Count a request that was no hit by what came of it: 'misses' or 'coalesced'."""
-        self._redis.hincrby("voice:stats", what, 1)
 
     def store(self, key: str, utterance: Utterance, audio: Audio) -> bool:
         """Keep audio for its time to live; False when it is too large for an entry or its voice is gone."""
@@ -163,8 +159,8 @@ class AudioCache:
         self._redis.ping()
 
     def stats(self) -> CacheStats:
-        """Give the counters; hits of other processes may be half a second behind."""
-        self.hits.flush()
+        """Give the counters; other processes' requests may be half a second behind."""
+        self.requests.flush()
         counters, entries, size = self._scripts["tally"](args=[])
         values = dict(zip(counters[::2], counters[1::2], strict=True))
         hits, misses, coalesced, sets = (

@@ -26,5 +26,5 @@ redis.call('HSET', key, 'state', 'running', 'worker', worker, 'claimed_ms', now)
 redis.call('HSETNX', key, 'started_ms', now)
 redis.call('ZREM', queue_key(provider), id)
 redis.call('ZADD', DUE, now + lease_ms, id)
-announce(id)
+announce(id, 'running')
 return {'claimed', attempt, unpack(redis.call('HMGET', key, 'utterance', 'chain', 'attempts', 'request_id'))}

@@ -10,7 +10,8 @@
 --   voice:due               zset    every live rendering; queued: when to ring again, running: when the lease ends
 --   voice:queue:{provider}  zset    queued renderings, oldest first
 --   voice:ended             hash    how many renderings have ended, by state
---   voice:transitions       stream  ids of renderings that moved or that a job left; what waiting fronts read
+--   voice:transitions       stream  renderings that moved, with their new states, or that a job 'left'; what waiting
+--                                   fronts read
 
 local DUE, ENDED, TRANSITIONS, JOBS = 'voice:due', 'voice:ended', 'voice:transitions', 'voice:jobs'
 
@@ -29,8 +30,8 @@ local function live_key(cache_key) return 'voice:live:' .. cache_key end
 
 local function is_live(state) return state == 'queued' or state == 'running' end
 
-local function announce(id)
-  redis.call('XADD', TRANSITIONS, 'MAXLEN', '~', 10000, '*', 'rendering', id)
+local function announce(id, what)
+  redis.call('XADD', TRANSITIONS, 'MAXLEN', '~', 10000, '*', 'rendering', id, 'what', what)
 end
 
 local function add_attempt(id, attempt)
@@ -65,7 +66,7 @@ local function terminate(id, state, now, keep_ms, field, value)
   end
   retain(id, ttl_ms)
   redis.call('HINCRBY', ENDED, state, 1)
-  announce(id)
+  announce(id, state)
 end
 
 local DEADLINE = '{"code":"deadline_exceeded","detail":"The job did not end before its deadline."}'

@@ -21,7 +21,7 @@ elseif not wanted then
 else
   redis.call('ZREM', queue_key(at), id)
   enqueue(id, outcome == 'retry' and provider or at, created_ms, now + ring_ms)
-  announce(id)
+  announce(id, 'queued')
   outcome = 'queued'
 end
 return outcome

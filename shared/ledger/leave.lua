@@ -14,6 +14,6 @@ redis.call('PEXPIRE', key, ttl_ms)
 if redis.call('HINCRBY', rendering_key(id), 'jobs', -1) == 0 and state == 'queued' then
   terminate(id, 'cancelled', now, 0, 'error', '')
 else
-  announce(id)
+  announce(id, 'left')
 end
 return 'left'

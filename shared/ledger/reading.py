@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from shared.connections import state_errors
 from shared.ledger.records import Failure, Job, Result, Status, derive_status, parse_attempts
+from shared.lua import load_script
 from shared.models import SpeechRequest
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _STEP = 50
 _LOOKED_AT_MOST = 1000
 
+# The fields of a rendering, in the order in which read.lua gives them.
 _RENDERING = ("state", "provider", "attempts", "started_ms", "finished_ms", "result", "error")
 
 
@@ -30,15 +32,30 @@ class _Standing:
     job: dict[str, str]
     rendering: dict[str, str]
     now_ms: int
+    rank: int | None
+    """How many renderings are before its own in the provider's queue; None unless that is queued."""
     status: Status
     finished_ms: int | None
+
+    @classmethod
+    def of(
+        cls, job_id: str, fields: list[bytes], values: list[bytes | None], rank: int | None, *, now_ms: int
+    ) -> Self:
+        """Decode what read.lua gives of one job."""
+        texts = iter([field.decode() for field in fields])
+        job = dict(zip(texts, texts, strict=True))
+        rendering = {
+            name: value.decode() for name, value in zip(_RENDERING, values, strict=True) if value is not None
+        }
+        return cls(job_id, job, rendering, now_ms, rank, *derive_status(job, rendering, now_ms))
 
     def matches(self, status: Status | None, personality_id: str | None) -> bool:
         if status not in {None, self.status}:
             return False
         return personality_id in {None, json.loads(self.job["request"])["personality_id"]}
 
-    def describe(self, position: int | None) -> Job:
+    def describe(self) -> Job:
+        is_queued = self.status is Status.QUEUED
         result = Result.from_json(self.rendering["result"]) if self.status is Status.SUCCEEDED else None
         return Job(
             id=self.id,
@@ -53,8 +70,8 @@ class _Standing:
             left_ms=max(int(self.job["deadline_ms"]) - self.now_ms, 0),
             provider=result.provider if result else None,
             attempts=parse_attempts(self.rendering["attempts"]),
-            queue=self.rendering["provider"] if self.status is Status.QUEUED else None,
-            position=position,
+            queue=self.rendering["provider"] if is_queued else None,
+            position=self.rank + 1 if is_queued and self.rank is not None else None,
             result=result,
             error=self._failure() if self.status is Status.FAILED else None,
         )
@@ -82,6 +99,7 @@ class JobReader:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self.frozen_ms: int | None = None
+        self._read = load_script(redis, "shared.ledger", "read")
 
     def now_ms(self) -> int:
         """Give the time by the server's clock, in milliseconds since 1970."""
@@ -94,8 +112,8 @@ class JobReader:
     def job(self, job_id: str) -> Job | None:
         """Give a job as it stands now; None when it never was or is no longer kept."""
         with state_errors():
-            found = self._describe(self._look([job_id]))
-        return found[0] if found else None
+            found = self._look([job_id])
+        return found[0].describe() if found else None
 
     def page(
         self,
@@ -125,7 +143,7 @@ class JobReader:
                     before = found[limit - 1][1]
                 if len(found) > limit or before is None:
                     break
-            return self._describe([standing for standing, _ in found[:limit]]), before
+        return [standing.describe() for standing, _ in found[:limit]], before
 
     def _entries(self, index: str, before: int | None, count: int) -> dict[str, int]:
         """Give job IDs with their scores, newest first."""
@@ -140,42 +158,10 @@ class JobReader:
 
     def _look(self, job_ids: Sequence[str]) -> list[_Standing]:
         """Give those of the jobs that are kept, in their order."""
-        pipe = self.redis.pipeline(transaction=False)
-        for job_id in job_ids:
-            pipe.hgetall(f"voice:job:{job_id}")
-        jobs = [_decode(fields) for fields in pipe.execute()]
-        names = {job["rendering"] for job in jobs if job}
-        for name in names:
-            pipe.hmget(f"voice:rendering:{name}", _RENDERING)
-        pipe.time()
-        *values, (seconds, microseconds) = pipe.execute()
-        now_ms = self.frozen_ms or seconds * 1000 + microseconds // 1000
-        renderings = {
-            name: _decode(dict(zip(_RENDERING, fields, strict=True)))
-            for name, fields in zip(names, values, strict=True)
-        }
+        frozen = "" if self.frozen_ms is None else self.frozen_ms
+        now_ms, *standings = cast("list[Any]", self._read(args=[frozen, *job_ids]))
         return [
-            _Standing(job_id, job, rendering, now_ms, *derive_status(job, rendering, now_ms))
-            for job_id, job in zip(job_ids, jobs, strict=True)
-            if job and (rendering := renderings[job["rendering"]])
+            _Standing.of(job_id, *standing, now_ms=now_ms)
+            for job_id, standing in zip(job_ids, standings, strict=True)
+            if standing
         ]
-
-    def _describe(self, standings: Sequence[_Standing]) -> list[Job]:
-        """Give the records, with the positions of those that wait in a queue."""
-        pipe = self.redis.pipeline(transaction=False)
-        waiting = [standing for standing in standings if standing.status is Status.QUEUED]
-        for standing in waiting:
-            pipe.zrank(f"voice:queue:{standing.rendering['provider']}", standing.job["rendering"])
-        # Without a rank it has been claimed since: it was the first.
-        positions = {
-            standing.id: (rank or 0) + 1 for standing, rank in zip(waiting, pipe.execute(), strict=True)
-        }
-        return [standing.describe(positions.get(standing.id)) for standing in standings]
-
-
-def _decode(fields: dict[bytes, bytes] | dict[str, bytes | None]) -> dict[str, str]:
-    return {_text(name): _text(value) for name, value in fields.items() if value is not None}
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -16,7 +16,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
         detail = 'The worker stopped answering.'}))
       redis.call('HINCRBY', 'voice:provider:' .. provider, 'failures:worker_lost', 1)
       enqueue(id, provider, created_ms, now + ring_ms)
-      announce(id)
+      announce(id, 'queued')
     end
     if tonumber(jobs) <= 0 then
       terminate(id, 'cancelled', now, 0, 'error', '')

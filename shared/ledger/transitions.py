@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import redis
@@ -21,8 +22,16 @@ if TYPE_CHECKING:
 _STREAM = "voice:transitions"
 _BLOCK_S = 5.0
 _RECONNECT_S = 0.2
+# What renderings do that ends no job.
+_MOVES = {b"queued", b"running"}
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Watch:
+    event: threading.Event
+    end_only: bool
 
 
 class TransitionReader:
@@ -30,32 +39,33 @@ class TransitionReader:
 
     def __init__(self, state_url: str) -> None:
         self._redis = reader_client(state_url, _BLOCK_S)
-        self._events: defaultdict[str, list[threading.Event]] = defaultdict(list)
+        self._watches: defaultdict[str, list[_Watch]] = defaultdict(list)
         self._lock = threading.Lock()
         self._last_id = "0-0"
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
 
     @contextmanager
-    def watching(self, rendering_id: str) -> Iterator[threading.Event]:
+    def watching(self, rendering_id: str, *, end_only: bool = False) -> Iterator[threading.Event]:
         """Give an event that is set whenever this rendering moves or a job leaves it, from now on.
 
+        With `end_only` it is not set when the rendering is only queued or begun, which ends nobody's job.
         Look at the ledger after entering, then wait: what happened before is there, what comes later sets it.
 
         Raises:
             StateUnavailable: Redis failed.
         """
-        event = threading.Event()
+        watch = _Watch(threading.Event(), end_only)
         with self._lock:
             self._start()
-            self._events[rendering_id].append(event)
+            self._watches[rendering_id].append(watch)
         try:
-            yield event
+            yield watch.event
         finally:
             with self._lock:
-                self._events[rendering_id].remove(event)
-                if not self._events[rendering_id]:
-                    del self._events[rendering_id]
+                self._watches[rendering_id].remove(watch)
+                if not self._watches[rendering_id]:
+                    del self._watches[rendering_id]
 
     def _start(self) -> None:
         if self._thread is not None:
@@ -84,6 +94,8 @@ class TransitionReader:
     def _wake(self, entries: _Entries) -> None:
         for entry_id, fields in entries:
             self._last_id = entry_id.decode()
+            may_end = fields[b"what"] not in _MOVES
             with self._lock:
-                for event in self._events.get(fields[b"rendering"].decode(), ()):
-                    event.set()
+                for watch in self._watches.get(fields[b"rendering"].decode(), ()):
+                    if may_end or not watch.end_only:
+                        watch.event.set()

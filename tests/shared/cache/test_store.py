@@ -75,10 +75,10 @@ def test_too_large_audio_is_not_cached(cache):
 
 def test_counters_add_up(cache):
     cache.store(KEYS[0], utterance(), audio(b"12345"))
-    cache.hits.add()
+    cache.requests.count("hits")
     cache.look(KEYS[0])
-    cache.count("misses")
-    cache.count("coalesced")
+    cache.requests.count("misses")
+    cache.requests.count("coalesced")
     stats = cache.stats()
     assert (stats.hits, stats.misses, stats.coalesced, stats.sets) == (1, 1, 1, 1)
     assert (stats.entries, stats.size_bytes, stats.total_requests) == (1, 5, 3)
@@ -122,7 +122,7 @@ def test_dropping_costs_what_the_personality_holds(cache, redis):
 def test_clearing_keeps_the_statistics(cache, redis):
     cache.store(KEYS[0], utterance(MARCEL), audio())
     cache.store(KEYS[1], utterance(SHANTE), audio())
-    cache.hits.add()
+    cache.requests.count("hits")
     assert cache.clear() == 2
     stats = cache.stats()
     assert (stats.entries, stats.size_bytes, stats.hits, stats.sets) == (0, 0, 1, 2)

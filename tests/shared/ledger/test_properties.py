@@ -46,7 +46,7 @@ MUTANTS = {
     "no index of all": ("listed", "submit", "{JOBS, JOBS .. ':' .. owner}", "{JOBS .. ':' .. owner}"),
     "no idempotency": ("makes one job", "submit", "if its and redis.call(", "if false and redis.call("),
     "no comparison of bodies": ("stands for one request", "submit", "reserved ~= body", "false"),
-    "no word of claims": ("announced", "claim", "announce(id)\nreturn", "return"),
+    "no word of claims": ("announced", "claim", "announce(id, 'running')\nreturn", "return"),
 }
 
 

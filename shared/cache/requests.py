@@ -1,9 +1,10 @@
-"""Counting hits behind the answers: a hit costs an addition, Redis is told a few times a second."""
+"""Counting requests behind the answers: it costs an addition, Redis is told a few times a second."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Literal
 
 import redis
 import structlog
@@ -16,22 +17,22 @@ FLUSH_EVERY_S = 0.5
 log = structlog.get_logger()
 
 
-class HitCounter:
-    """This process's hits that Redis has not been told of yet; what is left at a SIGKILL is lost."""
+class RequestCounter:
+    """This process's requests that Redis has not been told of yet; what is left at a SIGKILL is lost."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._lock = threading.Lock()
-        self._hits = 0
+        self._counts: Counter[str] = Counter()
 
     def start(self) -> None:
         """Begin to tell Redis, and once more when the process ends."""
-        threading.Thread(target=self._run, name="hit-counter").start()
+        threading.Thread(target=self._run, name="request-counter").start()
 
-    def add(self, hits: int = 1) -> None:
-        """Count."""
+    def count(self, what: Literal["hits", "misses", "coalesced"]) -> None:
+        """Count a request by what came of it."""
         with self._lock:
-            self._hits += hits
+            self._counts[what] += 1
 
     def flush(self) -> None:
         """Tell Redis now.
@@ -40,13 +41,17 @@ class HitCounter:
             redis.RedisError: it did not take them; they stay here.
         """
         with self._lock:
-            hits, self._hits = self._hits, 0
-        if not hits:
+            counts, self._counts = self._counts, Counter()
+        if not counts:
             return
         try:
-            self._redis.hincrby("voice:stats", "hits", hits)
+            with self._redis.pipeline() as pipe:
+                for what, number in counts.items():
+                    pipe.hincrby("voice:stats", what, number)
+                pipe.execute()
         except redis.RedisError:
-            self.add(hits)
+            with self._lock:
+                self._counts += counts
             raise
 
     def _run(self) -> None:
