@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import time
 import uuid
 from statistics import median
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from shared.models import AudioFormat
 from tests.bench.report import Row
@@ -29,16 +32,26 @@ def measure(folder: Path) -> Iterator[Row]:
     engine = EspeakProvider()
     engine.load()
     bare_ms, farm_ms = [], []
-    with running_farm(folder) as farm, farm.client() as http:
+    with running_farm(folder) as farm:
+        # The standard library's client, because httpx takes longer than some parts of the farm.
+        connection = http.client.HTTPConnection(urlsplit(farm.url).netloc)
+        headers = {
+            "Authorization": f"Bearer {farm.admin_key}",
+            "Content-Type": "application/json",
+            "Prefer": "wait=30",
+        }
         for _ in range(TIMES):
             text = TEXT.format(uuid.uuid4().hex[:6])
             began = time.perf_counter()
             encode(join(engine.synthesize(utterance(text, voices={"espeak": "m3"}))), AudioFormat.WAV)
             bare_ms.append((time.perf_counter() - began) * 1000)
             began = time.perf_counter()
-            answer = http.post("/api/voice/synthesize", json={"text": text}, headers={"Prefer": "wait=30"})
+            connection.request("POST", "/api/voice/synthesize", json.dumps({"text": text}), headers)
+            answer = connection.getresponse()
+            answer.read()
             farm_ms.append((time.perf_counter() - began) * 1000)
-            assert (answer.status_code, answer.headers["X-Cache-Status"]) == (200, "MISS")
+            assert (answer.status, answer.headers["X-Cache-Status"]) == (200, "MISS")
+        connection.close()
     overhead_ms = median(ours - theirs for ours, theirs in zip(farm_ms, bare_ms, strict=True))
     yield Row(
         "Miss with `Prefer: wait`, espeak: median time beyond the engine's",

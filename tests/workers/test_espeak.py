@@ -24,7 +24,7 @@ from workers.audio import join
 from workers.providers.espeak import EspeakProvider, controls_for
 from workers.providers.espeak_library import NEUTRAL, EspeakLibrary
 from workers.providers.espeak_voices import Voice, Voices
-from workers.providers.forked import run_forked
+from workers.providers.forked import ForkedFunction
 
 LIBRARY = Path(espeakng_loader.get_library_path())
 DATA = Path(espeakng_loader.get_data_path())
@@ -69,7 +69,7 @@ def rendered(library, voice, controls) -> bytes:
     def render() -> bytes:
         return library.render(VOICED_TEXT, voice, controls, end_pause=False).tobytes()
 
-    return run_forked(render, limit_s=10)
+    return ForkedFunction(render, limit_s=10)()
 
 
 @pytest.fixture(scope="module")

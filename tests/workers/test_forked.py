@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from operator import le
 from pathlib import Path
 
 import psutil
@@ -15,7 +17,12 @@ import pytest
 
 from shared.errors import EngineFailed
 from tests.farm import until
-from workers.providers.forked import ForkedFunction, end_copy, run_forked
+from workers.providers.forked import ForkedFunction, end_copy
+
+
+def run_forked(work, *, limit_s: int) -> bytes:
+    """Call it once, in a copy of its own."""
+    return ForkedFunction(work, limit_s=limit_s, always_fresh=True)()
 
 
 def test_what_the_function_returns_comes_back():
@@ -99,10 +106,16 @@ def test_no_process_and_no_file_is_left_behind():
     def open_files() -> set[str]:
         return {file.name for file in Path("/proc/self/fd").iterdir()}
 
-    before = open_files(), psutil.Process().children()
+    def left_behind() -> tuple[int, int]:
+        gc.collect()
+        run_forked(lambda: b"", limit_s=10)  # whoever forks looks after those that have ended
+        gc.collect()
+        return len(open_files()), len(children())
+
+    before = left_behind()
     for _ in range(20):
         run_forked(lambda: b"", limit_s=10)
-    assert (open_files(), psutil.Process().children()) == before
+    until(lambda: all(map(le, left_behind(), before)), "nothing is left", 10)
 
 
 def test_threads_get_their_own_answers():
@@ -128,6 +141,16 @@ def echo(question: bytes) -> bytes:
 def copy():
     """A function in a kept copy of this process."""
     return ForkedFunction(echo, limit_s=1)
+
+
+@pytest.fixture
+def fresh():
+    """A function that is called in a fresh copy each time."""
+    return ForkedFunction(echo, limit_s=1, always_fresh=True)
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children()}
 
 
 def pid_of(answer: bytes) -> int:
@@ -167,6 +190,37 @@ def test_a_kept_copy_that_ends_is_a_failure_and_the_next_call_gets_a_new_one(cop
     with pytest.raises(EngineFailed, match=told):
         copy(question)
     assert pid_of(copy(b"")) != before
+
+
+def test_no_call_is_in_a_copy_in_which_another_was(fresh):
+    before = children()
+    calls = [pid_of(fresh(b"")) for _ in range(20)]
+    assert len(set(calls)) == 20
+    until(lambda: fresh(b"") and len(children() - before) <= 2, "those that were called have ended", 10)
+
+
+def test_a_fresh_copy_waits_for_the_next_call(fresh):
+    before = children()
+    first = pid_of(fresh(b""))
+    [waiting] = children() - before - {first}
+    assert pid_of(fresh(b"")) == waiting
+
+
+@pytest.mark.parametrize("question", [b"signal 11", b"hang", b"err", b"fail"])
+def test_after_a_failure_the_next_call_is_in_a_fresh_copy(fresh, question):
+    with pytest.raises(EngineFailed):
+        fresh(question)
+    assert fresh(b"well").endswith(b"well")
+
+
+@pytest.mark.parametrize("function", ["copy", "fresh"])
+def test_a_copy_that_was_ended_while_it_waited_is_replaced(function, request):
+    called, before = request.getfixturevalue(function), children()
+    called.start()
+    [waiting] = children() - before
+    os.kill(waiting, signal.SIGKILL)
+    until(lambda: psutil.Process(waiting).status() == psutil.STATUS_ZOMBIE, "it has ended", 10)
+    assert called(b"well").endswith(b"well")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)

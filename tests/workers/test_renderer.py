@@ -17,7 +17,7 @@ from shared.provider_stats import ProviderStats, ProviderTotals
 from shared.settings import Settings
 from tests.shared.ledger.machine import CHAIN, KEYS, Bell, make_ledger, result, submit
 from workers.provider import AudioChunk
-from workers.providers.forked import run_forked
+from workers.providers.forked import ForkedFunction
 from workers.renderer import Renderer
 
 TONE = np.sin(np.linspace(0, 600, 4410)).astype(np.float32) / 2
@@ -103,7 +103,7 @@ class Hanging(Sounding):
 
     def synthesize(self, utterance):  # noqa: ARG002
         began.set()
-        yield AudioChunk(np.frombuffer(run_forked(signal.pause, limit_s=60), np.float32), 22050)
+        yield AudioChunk(np.frombuffer(ForkedFunction(signal.pause, limit_s=60)(), np.float32), 22050)
 
 
 @pytest.fixture
@@ -222,7 +222,9 @@ def test_a_doorbell_for_nothing_is_not_answered(ledger, renderer):
 
 def test_audio_of_an_attempt_that_died_before_it_was_cached_is_cached_by_the_next(ledger, cache, renderer):
     job_id, submitted = submit(ledger, KEYS[0])
+    died = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
     ledger.store_result(submitted.rendering_id, result(KEYS[0]), b"spoken before")
+    ledger.pass_on(submitted.rendering_id, died.attempt, CHAIN[0])
     renderer(Failing).render(submitted.rendering_id)
     job = ledger.job(job_id)
     assert (job.status, job.result.cached) == (Status.SUCCEEDED, True)

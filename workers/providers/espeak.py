@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from math import exp2, log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -17,7 +17,7 @@ from workers.audio import is_audible, stretch
 from workers.provider import AudioChunk
 from workers.providers.espeak_library import NEUTRAL, Controls, EspeakLibrary
 from workers.providers.espeak_voices import Voices
-from workers.providers.forked import run_forked
+from workers.providers.forked import ForkedFunction
 from workers.text import plain_forms
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class EspeakProvider:
             ModelLoadFailed: the library or its data is missing or broken.
         """
         _ = self._library, self._voices
+        self._copies.start()
 
     def synthesize(self, utterance: Utterance) -> Iterator[AudioChunk]:
         """Speak a paragraph a chunk; equal utterances give equal samples.
@@ -70,16 +71,15 @@ class EspeakProvider:
         *paragraphs, last = plain_forms(utterance.text).split("\n\n")
         was_heard = False
         for text, end_pause in [*((paragraph, True) for paragraph in paragraphs), (last, False)]:
-            speak = partial(self._speak, text, voice, utterance.speed, utterance.pitch, end_pause=end_pause)
             # The copy stretches, too, because python-stretch would hold up every thread here for seconds.
-            samples = np.frombuffer(run_forked(speak, limit_s=_LIMIT_S), np.float32)
-            chunk = AudioChunk(samples, self._library.sample_rate_hz)
+            samples = self._copies(text, voice, utterance.speed, utterance.pitch, end_pause)
+            chunk = AudioChunk(np.frombuffer(samples, np.float32), self._library.sample_rate_hz)
             was_heard = was_heard or is_audible(chunk)
             yield chunk
         if not was_heard:
             raise EngineFailed("espeak-ng found nothing to say in this text")
 
-    def _speak(self, text: str, voice: Voice, speed: float, semitones: float, *, end_pause: bool) -> bytes:
+    def _speak(self, text: str, voice: Voice, speed: float, semitones: float, end_pause: bool) -> bytes:  # noqa: FBT001
         """Speak with espeak's own speed and pitch as far as they go, and stretch what is left."""
         controls = controls_for(voice, speed, semitones)
         native = self._library.render(text, voice.name, controls, end_pause=end_pause)
@@ -100,6 +100,10 @@ class EspeakProvider:
         if language is None:
             raise VoiceNotFound(f"espeak-ng has no voice for the language {utterance.language!r}")
         return self._voices.find(language, utterance.voices.get(_SPEC.name))
+
+    @cached_property
+    def _copies(self) -> ForkedFunction[[str, Voice, float, float, bool]]:
+        return ForkedFunction(self._speak, limit_s=_LIMIT_S, always_fresh=True)
 
     @cached_property
     def _library(self) -> EspeakLibrary:

@@ -1,146 +1,199 @@
-"""Runs a function in a copy of this process: what it crashes, leaks or leaves behind ends with the copy."""
+"""Runs a function in copies of this process: what it crashes, leaks or leaves behind ends with the copy."""
 
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import signal
+from collections import deque
+from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
-from threading import Lock, get_ident
-from typing import TYPE_CHECKING, NoReturn
+from threading import Lock, RLock, get_ident
+from typing import TYPE_CHECKING, ClassVar, Generic, NoReturn, ParamSpec
+from weakref import WeakSet
 
 from shared.errors import EngineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
 
-# Held from pipe to close: a copy made between them would inherit the writing end and keep it open.
-_one_fork_at_a_time = Lock()
+P = ParamSpec("P")
 
-# The copy that each thread waits for, until it is reaped.
-_copies: dict[int, int] = {}
-_copies_lock = Lock()
+# Held while pipes are opened or closed, so that every copy inherits them as this process knows them.
+# Reentrant, because a garbage collection may close one at any moment.
+_pipes_lock = RLock()
+
+_waited_for: dict[int, _Copy] = {}
+_waited_for_lock = Lock()
 _ANSWER, _FAILURE = b"+", b"-"
 
 
-def run_forked(work: Callable[[], bytes], *, limit_s: int) -> bytes:
-    """Give what `work` returns when it is called in a copy of this process.
+class ForkedFunction(Generic[P]):
+    """A function that is called in a copy of this process, one call at a time in each.
 
-    The copy has this thread only. `work` must not import, log, or take a lock that another thread may hold.
+    The copy is kept from call to call; a call that crashes it or takes too long ends it, and the next gets a
+    new one. With `always_fresh` every call has a copy that no other was in: the next one's is made while this
+    one works, so that nobody waits for a fork.
 
-    Raises:
-        EngineFailed: `work` raised it, crashed, or took longer than `limit_s`.
-    """
-    with _one_fork_at_a_time:
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            _answer_and_exit(work, writing, limit_s)
-        with _copies_lock:
-            _copies[get_ident()] = child
-        os.close(writing)
-    try:
-        with os.fdopen(reading, "rb") as pipe:
-            answer = pipe.read()
-    except BaseException:
-        os.kill(child, signal.SIGKILL)
-        raise
-    finally:
-        with _copies_lock:
-            del _copies[get_ident()]
-        exit_code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if exit_code:
-        raise _failure(exit_code, answer, limit_s)
-    return answer
-
-
-def end_copy(thread: int) -> None:
-    """End the copy that this thread waits for, if there is one; its `run_forked` raises EngineFailed."""
-    with _copies_lock:
-        if thread in _copies:
-            os.kill(_copies[thread], signal.SIGKILL)
-
-
-class ForkedFunction:
-    """A function that is called in one copy of this process, which is kept from call to call.
-
-    A call that crashes it or takes too long ends the copy, and the next call gets a new one. The function is
-    as restricted as `run_forked`'s; unlike there, the copy pays but once for how large this process is.
+    The copy has one thread only. The function must not import, log, or take a lock that another thread may
+    hold; its arguments are pickled.
     """
 
-    def __init__(self, work: Callable[[bytes], bytes], *, limit_s: int) -> None:
+    def __init__(self, work: Callable[P, bytes], *, limit_s: int, always_fresh: bool = False) -> None:
         self._work = work
         self._limit_s = limit_s
-        self._copy: tuple[int, Connection] | None = None
+        self._always_fresh = always_fresh
+        self._lock = Lock()
+        self._idle: _Copy | None = None
 
     def start(self) -> None:
-        """Make the copy, unless there is one; it ends with this process or object, whatever ends that."""
-        self._running()
+        """Make a copy, unless one waits; it ends with this process or object, whatever ends that."""
+        with self._lock:
+            if self._idle is None:
+                self._idle = _Copy(self._work, self._limit_s)
 
-    def __call__(self, question: bytes) -> bytes:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Give what the function returns.
 
         Raises:
             EngineFailed: it raised it, crashed, or took longer than `limit_s`.
         """
-        child, pipe = self._running()
-        try:
-            pipe.send_bytes(question)
-            answer = pipe.recv_bytes()
-        except (EOFError, OSError) as error:
-            self._copy = None
-            pipe.close()
-            exit_code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            raise _failure(exit_code, b"", self._limit_s) from error
+        copy = self._take()
+        with _at_work(copy):
+            copy.send(args, kwargs)
+            if self._always_fresh:
+                self.start()
+            answer = copy.receive()
+        if answer is None:
+            raise copy.failure()
+        if self._always_fresh:
+            copy.close()
+        else:
+            self._put_back(copy)
         if answer[:1] == _FAILURE:
             raise EngineFailed(answer[1:].decode())
         return answer[1:]
 
-    def _running(self) -> tuple[int, Connection]:
-        if self._copy is None:
-            with _one_fork_at_a_time:
-                ours, theirs = Pipe()
-                child = os.fork()
-                if child == 0:
-                    ours.close()
-                    _answer_until_closed(self._work, theirs, self._limit_s)
-                theirs.close()
-            self._copy = child, ours
-        return self._copy
+    def _take(self) -> _Copy:
+        with self._lock:
+            idle, self._idle = self._idle, None
+        if idle is None or idle.has_ended():
+            return _Copy(self._work, self._limit_s)
+        return idle
+
+    def _put_back(self, copy: _Copy) -> None:
+        with self._lock:
+            other, self._idle = self._idle, copy
+        if other:
+            other.close()
 
 
-def _failure(exit_code: int, told: bytes, limit_s: int) -> EngineFailed:
-    if exit_code == -signal.SIGALRM:
-        return EngineFailed(f"the engine took longer than {limit_s} s")
-    if exit_code < 0:
-        return EngineFailed(f"the engine crashed ({signal.Signals(-exit_code).name})")
-    return EngineFailed(told.decode() or "the engine failed unexpectedly")
+def end_copy(thread: int) -> None:
+    """End the copy that this thread waits for, if there is one; its call raises EngineFailed."""
+    with _waited_for_lock:
+        if thread in _waited_for:
+            _waited_for[thread].kill()
 
 
-def _answer_and_exit(work: Callable[[], bytes], writing: int, limit_s: int) -> NoReturn:
-    exit_code = 1
+@contextmanager
+def _at_work(copy: _Copy) -> Iterator[None]:
+    with _waited_for_lock:
+        _waited_for[get_ident()] = copy
     try:
-        _guard()
-        signal.alarm(limit_s)
-        with os.fdopen(writing, "wb") as pipe:
-            try:
-                pipe.write(work())
-                exit_code = 0
-            except EngineFailed as error:
-                pipe.write(error.detail.encode())
+        yield
+    except BaseException:
+        copy.kill()
+        raise
     finally:
-        os._exit(exit_code)
+        with _waited_for_lock:
+            del _waited_for[get_ident()]
 
 
-def _answer_until_closed(work: Callable[[bytes], bytes], pipe: Connection, limit_s: int) -> NoReturn:
+class _Copy:
+    """A copy of this process that answers until the other end of its pipe is closed."""
+
+    _pipes: ClassVar[WeakSet[Connection]] = WeakSet()
+    """This process's ends, which every copy inherits, and which it would keep open for the others."""
+    _leaving: ClassVar[deque[int]] = deque()
+    """Closed ones that may not have ended yet: it takes a moment, which need hold up nobody."""
+
+    def __init__(self, work: Callable[..., bytes], limit_s: int) -> None:
+        self._limit_s = limit_s
+        with _pipes_lock:
+            self._reap()
+            self._pipe, theirs = Pipe()
+            self._pipes.add(self._pipe)
+            self._pid = os.fork()
+            if self._pid == 0:
+                _answer_until_closed(work, theirs, limit_s, unneeded=self._pipes)
+            theirs.close()
+
+    def has_ended(self) -> bool:
+        """Tell whether somebody ended it while it was idle."""
+        if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
+            return False
+        self._close_pipe()
+        return True
+
+    def send(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        with suppress(OSError):  # it has ended: nothing will be received
+            self._pipe.send((args, kwargs))
+
+    def receive(self) -> bytes | None:
+        """Give the answer; None when it ended before that."""
+        try:
+            return self._pipe.recv_bytes()
+        except (EOFError, OSError):
+            return None
+
+    def kill(self) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let it end; nobody waits for that."""
+        if self._close_pipe():
+            self._leaving.append(self._pid)
+
+    def _close_pipe(self) -> bool:
+        """Close this end; False when it was closed before."""
+        with _pipes_lock:
+            was_open = not self._pipe.closed
+            self._pipe.close()
+        return was_open
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _reap(self) -> None:
+        for pid in [self._leaving.popleft() for _ in range(len(self._leaving))]:
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                self._leaving.append(pid)
+
+    def failure(self) -> EngineFailed:
+        """Give what its end before the answer means."""
+        self._close_pipe()
+        exit_code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        if exit_code == -signal.SIGALRM:
+            return EngineFailed(f"the engine took longer than {self._limit_s} s")
+        if exit_code < 0:
+            return EngineFailed(f"the engine crashed ({signal.Signals(-exit_code).name})")
+        return EngineFailed("the engine failed unexpectedly")
+
+
+def _answer_until_closed(
+    work: Callable[..., bytes], pipe: Connection, limit_s: int, *, unneeded: Iterable[Connection]
+) -> NoReturn:
     try:
+        for other in unneeded:
+            other.close()
         _guard()
         while True:
-            question = pipe.recv_bytes()
+            args, kwargs = pipe.recv()
             signal.alarm(limit_s)
             try:
-                answer = _ANSWER + work(question)
+                answer = _ANSWER + work(*args, **kwargs)
             except EngineFailed as error:
                 answer = _FAILURE + error.detail.encode()
             signal.alarm(0)
@@ -151,6 +204,7 @@ def _answer_until_closed(work: Callable[[bytes], bytes], pipe: Connection, limit
 
 def _guard() -> None:
     """Let a copy of this process end by its own alarm and crashes, and by nothing else."""
+    gc.freeze()  # a collection would write to, and so copy, what it shares with its parent
     # A handler in Python could not run while the engine's C code hangs; the default action can.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     faulthandler.disable()  # the parent tells of a crash, in one line

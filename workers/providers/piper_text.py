@@ -115,17 +115,14 @@ class PiperReader:
         else:
             if config.espeak_voice == "ar":
                 paragraphs = [self._with_vowels(paragraph) for paragraph in paragraphs]
-            question = (config.espeak_voice, paragraphs, list(map(list, config.vowel_clusters or ())))
-            read = json.loads(self._copy(json.dumps(question).encode()))
+            read = json.loads(self._copy(config.espeak_voice, paragraphs, config.vowel_clusters))
         known = config.phoneme_id_map
         if unknown := sum(phoneme not in known for part in read for sentence in part for phoneme in sentence):
             log.warning("phonemes_left_out", count=unknown)
         return [[[phoneme for phoneme in sentence if phoneme in known] for sentence in part] for part in read]
 
-    def _phonemize(self, question: bytes) -> bytes:
-        voice, paragraphs, clusters = json.loads(question)
-        merged = {tuple(cluster) for cluster in clusters} or None
-        return json.dumps([self._espeak.phonemize(voice, text, merged) for text in paragraphs]).encode()
+    def _phonemize(self, voice: str, paragraphs: list[str], clusters: set[tuple[str, ...]] | None) -> bytes:
+        return json.dumps([self._espeak.phonemize(voice, text, clusters) for text in paragraphs]).encode()
 
     def _with_vowels(self, text: str) -> str:
         """Add what written Arabic leaves out."""
