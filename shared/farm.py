@@ -6,8 +6,6 @@ A front asks; workers answer through the ledger. Nothing here knows HTTP.
 from __future__ import annotations
 
 import math
-import threading
-import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -21,14 +19,12 @@ from shared.consents import Consents
 from shared.database import Database
 from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
-from shared.errors import Conflict, NotFound, NoVoiceSample, QueueFull, RateLimited
-from shared.keys import ApiKeys, Scope
+from shared.errors import NotFound, NoVoiceSample, QueueFull, RateLimited
+from shared.jobs import Jobs
+from shared.keys import ApiKeys
 from shared.ledger import KEEP_LIVE_MS, Idempotency, Ledger, Result, Sweep, TransitionReader, log_fields
 from shared.log import current_request_id
-from shared.models import (
-    Fallback,
-    Utterance,
-)
+from shared.models import Fallback, Utterance
 from shared.personalities import Personalities
 from shared.presence import Presence
 from shared.rate_limit import RateLimit
@@ -38,11 +34,9 @@ from shared.routing import Router
 from shared.samples.store import SampleStore
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from shared.cache import CachedAudio
     from shared.keys import ApiKey
-    from shared.ledger import Job, Status
+    from shared.ledger import Job
     from shared.models import SpeechRequest
     from shared.personalities import VoiceConfig
     from shared.settings import Settings
@@ -87,8 +81,7 @@ class Farm:
     presence: Presence
     rate_limit: RateLimit
     doorbell: Doorbell
-    transitions: TransitionReader
-    waiters: threading.BoundedSemaphore
+    jobs: Jobs
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -99,6 +92,7 @@ class Farm:
         personalities = Personalities(database, changes)
         cache = AudioCache.from_settings(settings, front_client(settings.audio_url, AUDIO_TIMEOUT_S))
         samples = SampleStore(settings.samples_url)
+        ledger = Ledger.from_settings(settings, state)
         return cls(
             settings=settings,
             router=Router.from_settings(settings),
@@ -111,12 +105,11 @@ class Farm:
             state=state,
             cache=cache,
             invalidations=Invalidations(settings.audio_url),
-            ledger=Ledger.from_settings(settings, state),
+            ledger=ledger,
             presence=Presence(state),
             rate_limit=RateLimit(state, settings.rate_limit_per_minute),
             doorbell=Doorbell.for_front(settings.broker_url, FRONT_TIMEOUT_S),
-            transitions=TransitionReader(settings.state_url),
-            waiters=threading.BoundedSemaphore(settings.max_waiters),
+            jobs=Jobs(ledger, TransitionReader(settings.state_url), max_waiters=settings.max_waiters),
         )
 
     def start(self) -> None:
@@ -199,7 +192,7 @@ class Farm:
             request=order.request,
             idempotency=order.idempotency,
         )
-        return self._job(submitted.job_id)
+        return self.jobs.find(submitted.job_id)
 
     def _submit(self, order: _Order) -> Job:
         chain = self.router.chain(order.utterance, order.voice)
@@ -235,102 +228,7 @@ class Farm:
             self.cache.requests.count("misses" if submitted.how == "new" else "coalesced")
         about = log_fields(submitted.rendering_id) | {"job_id": submitted.job_id}
         log.info("job_submitted", how=submitted.how, provider=provider, **about)
-        return self._job(submitted.job_id)
-
-    def _job(self, job_id: str) -> Job:
-        job = self.ledger.job(job_id)
-        if job is None:
-            raise NotFound(f"There is no job {job_id}.")
-        return job
-
-    def job(self, job_id: str, *, caller: ApiKey) -> Job:
-        """Give a job that the caller may see.
-
-        Raises:
-            NotFound: there is no such job, it is no longer kept, or it is another key's.
-        """
-        job = self._job(job_id)
-        if job.owner != caller.id and not caller.scope.allows(Scope.ADMIN):
-            raise NotFound(f"There is no job {job_id}.")
-        return job
-
-    def jobs(
-        self,
-        *,
-        caller: ApiKey,
-        limit: int,
-        before: int | None,
-        status: Status | None,
-        personality_id: str | None,
-    ) -> tuple[list[Job], int | None]:
-        """Give a page of the caller's jobs, of everyone's for an admin; see `JobReader.page`."""
-        owner = None if caller.scope.allows(Scope.ADMIN) else caller.id
-        return self.ledger.page(
-            limit=limit, before=before, owner=owner, status=status, personality_id=personality_id
-        )
-
-    def cancel(self, job_id: str, *, caller: ApiKey) -> Job:
-        """Cancel a job that the caller may see, and give it; nobody speaks for it alone any more.
-
-        Raises:
-            NotFound: there is no such job, it is no longer kept, or it is another key's.
-            Conflict: it has ended.
-        """
-        job = self.job(job_id, caller=caller)
-        if self.ledger.leave(job.id) != "left":
-            raise Conflict(f"The job {job.id} has ended already.")
-        log.info("job_cancelled", job_id=job.id)
-        return self._job(job.id)
-
-    def wait(self, job: Job, timeout_s: float) -> Job | None:
-        """Give the job once it has ended, or as it is after `timeout_s`; None when too many wait already."""
-        until = time.monotonic() + timeout_s
-        try:
-            *_, job = self.follow(job, every_s=timeout_s, until=until, end_only=True)
-        except QueueFull:
-            return None
-        return job
-
-    def follow(
-        self, job: Job, *, every_s: float, until: float = math.inf, end_only: bool = False
-    ) -> Generator[Job]:
-        """Give the job now and after each change, until it has ended or `until` (monotonic, in seconds).
-
-        It is given after `every_s` without a change, too, which makes up for an announcement that was lost.
-        With `end_only`, what it does before its end is no change.
-
-        Raises:
-            QueueFull: at the first step: it has not ended, and too many wait in this process already.
-        """
-        if job.status.has_ended:
-            yield job
-            return
-        if not self.waiters.acquire(blocking=False):
-            raise QueueFull("Too many requests wait here already.")
-        try:
-            with self.transitions.watching(job.rendering_id, end_only=end_only) as moved:
-                while True:
-                    moved.clear()
-                    job = self._job(job.id)
-                    yield job
-                    left_s = until - time.monotonic()
-                    if job.status.has_ended or left_s <= 0:
-                        return
-                    # Nobody announces that a job's own deadline has come.
-                    moved.wait(min(left_s, every_s, job.left_ms / 1000))
-        finally:
-            self.waiters.release()
-
-    def audio(self, job: Job) -> bytes:
-        """Give the audio of a job that has succeeded; its `result` describes it.
-
-        Raises:
-            NotFound: it is no longer kept.
-        """
-        found = self.ledger.result(job.rendering_id)
-        if found is None:
-            raise NotFound(f"The audio of job {job.id} is no longer kept.")
-        return found[1]
+        return self.jobs.find(submitted.job_id)
 
     def cached(self, key: str, *, epoch: bytes) -> CachedAudio:
         """Give cached audio by its key.

@@ -59,7 +59,7 @@ def index() -> Response:
     thousand jobs a page.
     """
     limit, before, status, personality_id = page_limit(), _before(), _wanted_status(), _wanted_personality()
-    jobs, before = farm().jobs(
+    jobs, before = farm().jobs.page(
         caller=g.caller, limit=limit, before=before, status=status, personality_id=personality_id
     )
     pace_seconds = cache(farm().presence.pace_seconds)
@@ -106,14 +106,14 @@ def audio(job_id: str) -> Response:
     job = _job(job_id)
     if job.result is None:
         raise Conflict(f"The job {job.id} is {job.status}; it has no audio.")
-    return job_audio(job.id, job.result, farm().audio(job))
+    return job_audio(job.id, job.result, farm().jobs.audio(job))
 
 
 @blueprint.delete("/api/voice/jobs/<job_id>")
 @requires(Scope.SPEAK)
 def cancel(job_id: str) -> Response:
     """Cancel the job; a synthesis that no other job shares does not run, or stops."""
-    return as_json(_shown(farm().cancel(_checked(job_id), caller=g.caller)))
+    return as_json(_shown(farm().jobs.cancel(_checked(job_id), caller=g.caller)))
 
 
 @blueprint.get("/api/voice/jobs/<job_id>/events")
@@ -123,7 +123,7 @@ def events(job_id: str) -> Response:
     job, seen = _job(job_id), request.headers.get("Last-Event-ID")
     if job.status.has_ended and event_id(job) == seen:
         return Response(status=204)  # which stops a browser from asking again
-    states = farm().follow(job, every_s=KEEP_ALIVE_S)
+    states = farm().jobs.follow(job, every_s=KEEP_ALIVE_S)
     first = next(states)  # takes its place among those who wait, or finds none
     stream = _stream(first, states, seen, farm().presence.pace_seconds)
     response = Response(stream, content_type=EVENTS)
@@ -156,7 +156,7 @@ def _stream(
 
 
 def _job(job_id: str) -> Job:
-    return farm().job(_checked(job_id), caller=g.caller)
+    return farm().jobs.get(_checked(job_id), caller=g.caller)
 
 
 def _checked(job_id: str) -> str:

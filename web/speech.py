@@ -38,7 +38,7 @@ def synthesize() -> Response:
         return cached_audio(answer)
     g.cache_status = CACHE_STATUS[answer.how]
     if wait_s:
-        waited = farm().wait(answer, wait_s)
+        waited = farm().jobs.wait(answer, wait_s)
         if waited is None:  # too many wait already
             return accepted(answer)
         answer = waited
@@ -48,7 +48,7 @@ def synthesize() -> Response:
 
 def _answer(job: Job) -> Response:
     if job.result is not None:
-        return job_audio(job.id, job.result, farm().audio(job))
+        return job_audio(job.id, job.result, farm().jobs.audio(job))
     if job.status is Status.CANCELLED:
         raise Conflict(f"The job {job.id} was cancelled.")
     if job.status is Status.FAILED:

@@ -52,7 +52,7 @@ def farm(redis_server, tmp_path) -> Iterator[Farm]:
     farm = Farm.from_settings(settings)
     farm.presence.beat(WORKER)
     yield farm
-    farm.transitions.close()
+    farm.jobs.transitions.close()
     farm.database.close()
 
 
@@ -378,7 +378,7 @@ def test_who_waits_for_a_job_that_is_cancelled_is_told_at_once(app, http, farm):
         [job] = http.get(JOBS).json["items"]
         http.delete(f"{JOBS}/{job['id']}")
         assert is_refused(waiting.result(timeout=10), 409, "conflict")
-    assert farm.waiters.acquire(blocking=False)
+    assert farm.jobs.waiters.acquire(blocking=False)
 
 
 # Events
@@ -494,7 +494,7 @@ def test_those_who_follow_are_counted_among_those_who_wait(http, farm, pool):
     with following(http, asked.location) as events:
         assert next(events)
     http.head(f"{asked.location}/events")
-    assert [farm.waiters.acquire(blocking=False) for _ in range(3)] == [True, True, False]
+    assert [farm.jobs.waiters.acquire(blocking=False) for _ in range(3)] == [True, True, False]
 
 
 def test_events_end_with_a_job_that_is_no_longer_kept(http, farm, redis_server):
@@ -504,7 +504,7 @@ def test_events_end_with_a_job_that_is_no_longer_kept(http, farm, redis_server):
         redis_server.client(1).delete(f"voice:job:{asked.json['id']}")
         http.delete(other.location)
         assert list(events) == []
-    assert [farm.waiters.acquire(blocking=False) for _ in range(2)] == [True, True]
+    assert [farm.jobs.waiters.acquire(blocking=False) for _ in range(2)] == [True, True]
 
 
 # Deadlines
