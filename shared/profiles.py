@@ -19,7 +19,8 @@ from pydantic import (
 from shared.database import utc_now
 from shared.errors import FieldError, InvalidRequest
 from shared.models import UUID_PATTERN, LanguageTag, check_printable, field_errors
-from shared.personalities import Personality, VoiceConfig
+from shared.personalities import Personality
+from shared.voice_config import VoiceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

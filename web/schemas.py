@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.keys import Scope
 from shared.ledger import Status
 from shared.models import AudioFormat, Fallback, Quality
-from shared.personalities import VoiceConfig
+from shared.voice_config import VoiceConfig
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 CacheStatus = Literal["HIT", "MISS", "COALESCED"]

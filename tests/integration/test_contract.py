@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from shared.keys import Scope
+from tests.edits import setting
 from tests.farm import until
 
 SYNTHESIZE = "/api/voice/synthesize"
@@ -389,13 +390,13 @@ def test_a_provider_that_is_not_enabled_leaves_no_job(http, farm, provider):
 
 def test_when_every_provider_fails_the_caller_is_told_of_each_attempt(http, personalities):
     voice = personalities.get(ZAC).voice_config
-    personalities.set_voice_config(ZAC, voice.model_copy(update={"voices": {"espeak": "nobody"}}))
+    personalities.change(ZAC, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "nobody"}})))
     try:
         problem = is_problem(speak(http, fresh(), personality_id=ZAC), 502, "synthesis_failed")
         job = http.post(SYNTHESIZE, json={"text": fresh(), "personality_id": ZAC}).headers["Location"]
         until(lambda: http.get(job).json()["status"] == "failed", "the job fails")
     finally:
-        personalities.set_voice_config(ZAC, voice)
+        personalities.change(ZAC, setting(voice_config=voice))
     [attempt] = problem["attempts"]
     assert attempt.keys() == {"provider", "code", "detail"}
     assert (attempt["provider"], attempt["code"]) == ("espeak", "voice_not_found")
@@ -641,12 +642,12 @@ def test_statistics_add_up(http):
 def test_a_deactivated_personality_is_not_even_heard_from_the_cache(http, personalities):
     text = fresh()
     url = speak(http, text, personality_id=ZAC).headers["Content-Location"]
-    personalities.set_active(ZAC, False)  # noqa: FBT003
+    personalities.change(ZAC, setting(is_active=False))
     try:
         is_problem(speak(http, text, personality_id=ZAC), 404, "not_found")
         is_problem(http.get(url), 404, "not_found")
     finally:
-        personalities.set_active(ZAC, True)  # noqa: FBT003
+        personalities.change(ZAC, setting(is_active=True))
     assert speak(http, text, personality_id=ZAC).headers["X-Cache-Status"] == "HIT"
 
 
@@ -654,12 +655,12 @@ def test_audio_of_an_older_voice_is_gone(http, personalities):
     text = fresh()
     url = speak(http, text, personality_id=ZAC).headers["Content-Location"]
     voice = personalities.get(ZAC).voice_config
-    personalities.set_voice_config(ZAC, voice.model_copy(update={"voices": {"espeak": "m4"}}))
+    personalities.change(ZAC, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "m4"}})))
     try:
         is_problem(http.get(url), 404, "not_found")
         assert speak(http, text, personality_id=ZAC).headers["X-Cache-Status"] == "MISS"
     finally:
-        personalities.set_voice_config(ZAC, voice)
+        personalities.change(ZAC, setting(voice_config=voice))
 
 
 def test_a_revoked_key_does_not_even_get_hits(farm, keys):
