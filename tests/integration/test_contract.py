@@ -556,7 +556,13 @@ def test_a_range_is_answered_with_that_piece(http, wanted, piece):
     assert answer.headers["Content-Range"].endswith(f"/{len(spoken.content)}")
 
 
-@pytest.mark.parametrize("wanted", ["items=0-5", "bytes=0-1,4-5", "bytes=5-1", "bytes", "bytes=a-b"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        *("items=0-5", "bytes=0-1,4-5", "bytes=0-1,-0", "bytes=5-1", "bytes=0 - 1", "bytes=+1-2"),
+        *("bytes", "bytes=", "bytes=-", "bytes=--1", "bytes=1", "bytes=a-b", "bytes=0-1x", "bytes 0-1"),
+    ],
+)
 def test_a_range_that_is_not_one_piece_of_bytes_is_ignored(http, wanted):
     spoken = speak(http, fresh())
     answer = http.get(spoken.headers["Content-Location"], headers={"Range": wanted})
@@ -574,10 +580,23 @@ def test_conditions_go_before_ranges(http):
     is_problem(http.get(url, headers={"If-Match": '"other"'}), 412, "precondition_failed")
 
 
-def test_a_range_beyond_the_end_is_refused(http):
+@pytest.mark.parametrize("wanted", ["bytes=99999999-", "bytes=99999999-99999999", "bytes=-0", "bytes=-000"])
+def test_a_range_of_which_nothing_is_there_is_refused(http, wanted):
     spoken = speak(http, fresh())
-    answer = http.get(spoken.headers["Content-Location"], headers={"Range": "bytes=99999999-"})
+    answer = http.get(spoken.headers["Content-Location"], headers={"Range": wanted})
     is_problem(answer, 416, "range_not_satisfiable")
+    assert answer.headers["Content-Range"] == f"bytes */{len(spoken.content)}"
+
+
+def test_numbers_of_a_range_may_be_of_any_length(http):
+    spoken = speak(http, fresh())
+    url, digits = spoken.headers["Content-Location"], "9" * 5000
+    assert http.get(url, headers={"Range": f"bytes=1-{digits}"}).content == spoken.content[1:]
+    assert http.get(url, headers={"Range": f"bytes=-{digits}"}).status_code == 206
+    assert http.get(url, headers={"Range": f"bytes={digits}-"}).status_code == 416
+    assert http.get(url, headers={"Range": f"bytes=2-{digits}1,"}).content == spoken.content[2:]
+    assert http.get(url, headers={"Range": "Bytes=, 00-000001 ,"}).content == spoken.content[:2]
+    assert http.get(url, headers={"Range": f"bytes={digits}-1"}).status_code == 200
 
 
 # The cache, and what must be true at once
@@ -698,6 +717,49 @@ def test_lists_come_in_pages(http):
     assert names == sorted({*names, "marcel", "shante", "zac"})
     for limit in ("0", "201", "-1", "x"):
         is_problem(http.get("/api/voice/personalities", params={"limit": limit}), 422, "invalid_request")
+
+
+LISTS = ["/api/voice/jobs", "/api/voice/personalities", "/api/voice/keys"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.usefixtures("speaker")
+def test_a_cursor_that_this_list_did_not_give_is_refused(http, path):
+    for _ in range(2):
+        http.post("/api/voice/jobs", json={"text": fresh()})
+    given = {each: http.get(each, params={"limit": 1}).json()["next_cursor"] for each in LISTS}
+    own = given.pop(path)
+    assert http.get(path, params={"limit": 1, "cursor": own}).status_code == 200
+    invented = ("UNKNOWN", "marcel", MARCEL, "1", "\x00", "é", "=", f"{own}=", f" {own}", own[:-2])
+    for cursor in (*given.values(), *invented):
+        problem = is_problem(http.get(path, params={"cursor": cursor}), 422, "invalid_request")
+        assert [error["field"] for error in problem["errors"]] == ["cursor"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_parameters_that_a_list_does_not_know_are_named(http, path):
+    answer = http.get(path, params={"limit": 1, "page": 2, "Cursor": ""})
+    problem = is_problem(answer, 422, "invalid_request")
+    assert [error["field"] for error in problem["errors"]] == ["Cursor", "page"]
+    assert all("limit" in error["message"] for error in problem["errors"])
+
+
+@pytest.mark.parametrize("path", [SYNTHESIZE, *LISTS])
+def test_parameters_that_a_new_thing_does_not_know_are_named(http, path):
+    query = {"wiat": "5"} if path == SYNTHESIZE else {"wait": "abc"}
+    problem = is_problem(http.post(path, params=query, json={"text": "Hi"}), 422, "invalid_request")
+    assert [error["field"] for error in problem["errors"]] == list(query)
+
+
+def test_who_has_no_key_is_not_told_of_parameters(http):
+    http.headers.pop("Authorization")
+    is_problem(http.get(LISTS[0], params={"page": 2}), 401, "unauthorized")
+
+
+def test_other_addresses_mind_no_parameter_that_makes_an_address_new(http):
+    url = speak(http, fresh()).headers["Content-Location"]
+    for path in (url, "/healthz", f"/api/voice/personalities/{MARCEL}"):
+        assert http.get(path, params={"_": "1"}).status_code == 200
 
 
 def test_health_and_readiness_are_told(http):
