@@ -32,7 +32,7 @@ AUDIO = "audio"
 _ABOUT = (
     "Text in, speech out. An address that answers GET answers HEAD, too; OPTIONS tells what it allows, and "
     "any other method is a 405. Every answer has an X-Request-Id, the caller's own where that is sane, and "
-    "every error is a problem (RFC 9457)."
+    "every error is a problem (RFC 9457), except that what is no valid HTTP gets a bare 400, 414 or 431."
 )
 _REFERENCE = "#/components/schemas/{model}"
 _GUARDED = (401, 403, 503)

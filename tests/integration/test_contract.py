@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import socket
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -157,6 +158,23 @@ def test_a_wrong_method_names_the_right_ones(http):
     answer = http.put(SYNTHESIZE)
     is_problem(answer, 405, "method_not_allowed")
     assert "POST" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(f"POST {SYNTHESIZE} HTTP/1.1\r\nContent-Length: {length}" for length in ("abc", "-1", "+5", "")),
+        *("GET /healthz HTTP/1.1\r\nBad Header: x", "GET / HTTP/9.9", "GARBAGE"),
+    ],
+)
+def test_what_is_no_valid_http_gets_a_bare_refusal(farm, head):
+    host, _, port = farm.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(f"{head}\r\n\r\n".encode())
+        answer = connection.makefile("rb").read().decode().lower()
+    assert answer.startswith("http/1.1 400 ")
+    assert "\r\nconnection: close\r\n" in answer
+    assert "\r\ncontent-length: 0\r\n" in answer
 
 
 def test_ordinary_angle_brackets_are_no_ssml(http):
