@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from shared.keys import ApiKey
     from shared.ledger import Job
     from shared.models import SpeechRequest
-    from shared.personalities import VoiceConfig
     from shared.settings import Settings
+    from shared.voice_config import VoiceConfig
 
 MAX_RETRY_AFTER_S = 60
 

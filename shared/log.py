@@ -13,6 +13,12 @@ def current_request_id() -> str:
     return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
+def keep_logs_quiet() -> None:
+    """Let no record out: for commands, which tell people in words what went wrong."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
 def configure_logging(level: str, form: str) -> None:
     """Send structlog's and the libraries' records to standard error, as console lines or JSON.
 

@@ -120,7 +120,7 @@ def _check_uuid(value: str) -> str:
     return value.lower()
 
 
-Uuid = Annotated[str, AfterValidator(_check_uuid)]
+Uuid = Annotated[str, AfterValidator(_check_uuid), Field(json_schema_extra={"format": "uuid"})]
 LanguageTag = Annotated[str, Field(min_length=1, max_length=35), AfterValidator(normalize_language)]
 
 

@@ -1,20 +1,19 @@
-"""Who may speak: the table of personalities, and how each one's voice is set up."""
+"""Who may speak: the table of personalities."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
+from typing import TYPE_CHECKING, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from sqlalchemy import JSON, CheckConstraint, Index, String, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database import Base, utc_now
 from shared.errors import Conflict, NotFound
-from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE, check_printable
+from shared.voice_config import VoiceConfig, VoiceSettings
 from shared.voices import Gender
 
 if TYPE_CHECKING:
@@ -24,63 +23,6 @@ if TYPE_CHECKING:
 
     from shared.database import Database
     from shared.directory import Changes
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class VoiceSettings(_Frozen):
-    """What a request's speed is multiplied with, and what is added to its pitch (semitones)."""
-
-    speed: Annotated[float, Field(ge=SPEED_RANGE[0], le=SPEED_RANGE[1], allow_inf_nan=False)] = 1.0
-    pitch: Annotated[
-        float, Field(ge=PITCH_RANGE_SEMITONES[0], le=PITCH_RANGE_SEMITONES[1], allow_inf_nan=False)
-    ] = 0.0
-
-
-def _to_the_millisecond(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-Timestamp = Annotated[
-    datetime,
-    PlainSerializer(_to_the_millisecond, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-
-
-class SampleMetadata(_Frozen):
-    """What the server found in a voice sample."""
-
-    duration: float
-    sample_rate: int
-    channels: int
-    bit_depth: int | None = None
-    """None where the format has none, such as MP3."""
-    file_size_mb: float
-    uploaded_at: Timestamp
-
-
-_Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(check_printable)]
-
-
-class VoiceConfig(_Frozen):
-    """How a personality sounds."""
-
-    provider: _Name | None = None
-    """Goes first in the chain."""
-    fallback_chain: Annotated[tuple[_Name, ...], Field(strict=False, min_length=1, max_length=20)] | None = (
-        None
-    )
-    """Follows the provider, in place of the quality's chain."""
-    voice_settings: VoiceSettings = VoiceSettings()
-    voices: dict[str, _Name] = {}
-    """Its voice name at each provider that has names."""
-    gender: Annotated[Gender | None, Field(strict=False)] = None
-    """Whose voice a provider chooses where none is named."""
-    sample_path: Annotated[str | None, Field(json_schema_extra={"readOnly": True})] = None
-    sample_metadata: Annotated[SampleMetadata | None, Field(json_schema_extra={"readOnly": True})] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,23 +202,6 @@ class Personalities:
                 raise Conflict(_keeps_the_post(personality))
             session.delete(row)
         return personality
-
-    def set_active(self, personality_id: str, active: bool) -> None:  # noqa: FBT001  it is the value itself
-        """Let one speak or not.
-
-        Raises:
-            NotFound: there is none with this ID.
-            Conflict: it is the default, which must stay active.
-        """
-        self.change(personality_id, lambda personality: replace(personality, is_active=active))
-
-    def set_voice_config(self, personality_id: str, config: VoiceConfig) -> None:
-        """Change how one sounds, in place of everything that was set before.
-
-        Raises:
-            NotFound: there is none with this ID.
-        """
-        self.change(personality_id, lambda personality: replace(personality, voice_config=config))
 
 
 def _row(session: Session, personality_id: str) -> PersonalityRow:

@@ -19,13 +19,16 @@ from pydantic import (
 from shared.database import utc_now
 from shared.errors import FieldError, InvalidRequest
 from shared.models import UUID_PATTERN, LanguageTag, check_printable, field_errors
-from shared.personalities import Personality, VoiceConfig
+from shared.personalities import Personality
+from shared.voice_config import VoiceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 # The farm's own part of a voice configuration.
 _SERVER_FIELDS = frozenset({"sample_path", "sample_metadata"})
+# What has entries under names of the caller's choice instead of fields.
+_TABLES = frozenset({"voices"})
 
 
 def _compose(name: object) -> object:
@@ -86,7 +89,9 @@ class Profile(BaseModel):
 
     @classmethod
     def parse_patch(cls, patch: object, before: Personality, *, providers: Collection[str]) -> Self:
-        """Check a decoded JSON merge patch (RFC 7396) of a personality's profile; `null` is the default.
+        """Check a decoded JSON merge patch (RFC 7396) of a personality's profile.
+
+        A `null` takes away what need not be; for what must be something it is an error.
 
         Raises:
             InvalidRequest: with one entry for every field that cannot be used, alone or with the others.
@@ -142,14 +147,14 @@ def _document(personality: Personality) -> dict[str, Any]:
     }
 
 
-def _merge(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Apply a merge patch; what is new is taken as it is, and a `null` in it is refused later."""
+def _merge(target: dict[str, Any], patch: dict[str, Any], *, is_table: bool = False) -> dict[str, Any]:
+    """Apply a merge patch; `null` takes an entry out of a table, and else stays for the model to judge."""
     merged = dict(target)
     for name, value in patch.items():
-        if value is None:
+        if value is None and is_table:
             merged.pop(name, None)
         elif isinstance(value, dict) and isinstance(merged.get(name), dict):
-            merged[name] = _merge(merged[name], value)
+            merged[name] = _merge(merged[name], value, is_table=name in _TABLES)
         else:
             merged[name] = value
     return merged

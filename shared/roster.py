@@ -9,9 +9,9 @@ import redis
 import structlog
 
 from shared.errors import NotFound, StateUnavailable, VoicefarmError
-from shared.personalities import SampleMetadata
 from shared.samples.inspection import inspect_sample
 from shared.samples.store import new_sample_id
+from shared.voice_config import SampleMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from shared.catalog import ProviderSpec
     from shared.equipment import Equipment
     from shared.models import Utterance
-    from shared.personalities import VoiceConfig
     from shared.settings import Settings
+    from shared.voice_config import VoiceConfig
 
 CHAINS: Mapping[Quality, tuple[str, ...]] = {
     Quality.HIGHEST: ("styletts2", "xtts_v2", "google_tts", "piper", "espeak"),

@@ -12,6 +12,7 @@ from shared import sessions
 from shared.errors import Forbidden, Unauthorized
 from shared.keys import ADMIN_ID, ApiKey, Scope
 from web.context import EPOCH, farm
+from web.queries import check_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ def requires(scope: Scope) -> Callable[[Callable[P, ResponseReturnValue]], Calla
     Raises:
         Unauthorized: no valid key or session.
         Forbidden: its scope is too small, or another site's page sent the dashboard's cookie.
+        InvalidRequest: who may ask does so with a parameter that the view does not know.
     """
 
     def guard(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
@@ -40,6 +42,7 @@ def requires(scope: Scope) -> Callable[[Callable[P, ResponseReturnValue]], Calla
             g.caller = _caller(g.epoch)
             if not g.caller.scope.allows(scope):
                 raise Forbidden(f"This needs a key of scope {scope}; yours is {g.caller.scope}.")
+            check_query()
             return view(*args, **kwargs)
 
         return guarded

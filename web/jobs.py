@@ -19,8 +19,9 @@ from shared.models import UUID_PATTERN, AudioFormat
 from web import schemas
 from web.auth import requires
 from web.context import farm
-from web.requests import idempotency_key, page_limit, speech_request
-from web.responses import as_json, job_audio, job_audio_url, timestamp_ms
+from web.pages import asked_place, cursor_at, page_limit
+from web.requests import idempotency_key, speech_request
+from web.responses import as_json, job_audio, job_audio_url, nothing, timestamp_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ CACHE_STATUS: dict[str, schemas.CacheStatus] = {
 }  # fmt: skip
 EVENTS = "text/event-stream"
 KEEP_ALIVE_S = 15.0
-_CURSOR = re.compile(r"[0-9a-f]{1,14}")
+_PLACE = re.compile(r"[0-9]{1,16}")
 
 log = structlog.get_logger()
 
@@ -58,22 +59,17 @@ def index() -> Response:
     A page may hold fewer than `limit` jobs, even none, and have a `next_cursor`: a filter looks at some
     thousand jobs a page.
     """
-    limit, before, status, personality_id = page_limit(), _before(), _wanted_status(), _wanted_personality()
+    place = asked_place(_PLACE)
     jobs, before = farm().jobs.page(
-        caller=g.caller, limit=limit, before=before, status=status, personality_id=personality_id
+        caller=g.caller,
+        limit=page_limit(),
+        before=None if place is None else int(place),
+        status=_wanted_status(),
+        personality_id=_wanted_personality(),
     )
     pace_seconds = cache(farm().presence.pace_seconds)
     items = [describe(job, pace_seconds) for job in jobs]
-    return as_json(schemas.Jobs(items=items, next_cursor=None if before is None else f"{before:x}"))
-
-
-def _before() -> int | None:
-    cursor = request.args.get("cursor")
-    if not cursor:
-        return None
-    if not _CURSOR.fullmatch(cursor):
-        raise InvalidRequest([FieldError("cursor", "must be the next_cursor of another page")])
-    return int(cursor, 16)
+    return as_json(schemas.Jobs(items=items, next_cursor=None if before is None else cursor_at(str(before))))
 
 
 def _wanted_status() -> Status | None:
@@ -122,7 +118,7 @@ def events(job_id: str) -> Response:
     """Answer with the job whenever its state changes, as server-sent events, until it has ended."""
     job, seen = _job(job_id), request.headers.get("Last-Event-ID")
     if job.status.has_ended and event_id(job) == seen:
-        return Response(status=204)  # which stops a browser from asking again
+        return nothing()  # which stops a browser from asking again
     states = farm().jobs.follow(job, every_s=KEEP_ALIVE_S)
     first = next(states)  # takes its place among those who wait, or finds none
     stream = _stream(first, states, seen, farm().presence.pace_seconds)

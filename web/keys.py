@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, g
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -24,7 +24,8 @@ from shared.models import UUID_PATTERN, check_printable, field_errors
 from web import schemas
 from web.auth import requires
 from web.context import farm
-from web.requests import json_body, page_limit
+from web.pages import asked_place, cursor_at, page_limit
+from web.requests import json_body
 from web.responses import as_json, timestamp
 
 if TYPE_CHECKING:
@@ -53,16 +54,20 @@ def _check_future(time: datetime) -> datetime:
     return time
 
 
+_Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(check_printable),
+]
+
+
 class KeyRequest(BaseModel):
     """What a new key is to be called and to allow, and if wanted until when."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-        AfterValidator(check_printable),
-    ]
+    name: _Name | None = None
+    """What it is for; the scope when left out."""
     scope: Annotated[Scope, Field(strict=False)]
     expires_at: Annotated[datetime, BeforeValidator(_parse_time), AfterValidator(_check_future)] | None = None
 
@@ -86,7 +91,7 @@ class KeyRequest(BaseModel):
 def create() -> Response:
     """Make a key; its secret is in this answer and nowhere else."""
     asked = KeyRequest.parse(json_body())
-    key, secret = farm().keys.create(asked.scope, asked.name, asked.expires_at)
+    key, secret = farm().keys.create(asked.scope, asked.name or asked.scope, asked.expires_at)
     response = as_json(schemas.NewKey(**describe(key).model_dump(), secret=secret), status=201)
     response.headers["Location"] = f"/api/voice/keys/{key.id}"
     response.headers["Cache-Control"] = "no-store"
@@ -98,9 +103,9 @@ def create() -> Response:
 def index() -> Response:
     """Answer with the keys, the newest first, without their secrets."""
     limit = page_limit()
-    found = farm().keys.list(limit=limit + 1, after_id=request.args.get("cursor") or None)
+    found = farm().keys.list(limit=limit + 1, after_id=asked_place(UUID_PATTERN))
     page = found[:limit]
-    next_cursor = page[-1].id if len(found) > limit else None
+    next_cursor = cursor_at(page[-1].id) if len(found) > limit else None
     return as_json(schemas.Keys(items=[describe(key) for key in page], next_cursor=next_cursor))
 
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, current_app, jsonify, render_template
 from pydantic.json_schema import models_json_schema
 
-from shared.ledger import Status
 from shared.models import AudioFormat, SpeechRequest
 from shared.profiles import Profile
 from web import schemas
+from web.auth import cookie_name
 from web.context import farm
 from web.jobs import EVENTS
 from web.keys import KeyRequest
-from web.requests import MAX_LIMIT, MAX_WAIT_S
+from web.queries import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 blueprint = Blueprint("openapi", __name__)
 
 AUDIO = "audio"
+_ABOUT = (
+    "Text in, speech out. An address that answers GET answers HEAD, too; OPTIONS tells what it allows, and "
+    "any other method is a 405. Every answer has an X-Request-Id, the caller's own where that is sane, and "
+    "every error is a problem (RFC 9457), except that what is no valid HTTP gets a bare 400, 414 or 431."
+)
 _REFERENCE = "#/components/schemas/{model}"
 _GUARDED = (401, 403, 503)
 
@@ -42,28 +47,18 @@ class Operation:
     problems: tuple[int, ...] = ()
     body: type[BaseModel] | None = None
     parameters: tuple[dict[str, Any], ...] = ()
+    """Its headers; `web.queries` has what it takes in the query."""
     body_type: str = "application/json"
     is_open: bool = False
     """Whether it needs no key."""
 
 
-def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
-_PAGE = (
-    _query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "How many at most; default 50."),
-    _query("cursor", {"type": "string"}, "The `next_cursor` of the page before."),
-)
-_WAIT = (
-    _query(
-        "wait",
-        {"type": "integer", "minimum": 0},
-        f"Seconds to wait; above {MAX_WAIT_S} counts as {MAX_WAIT_S}.",
-    ),
-    {"name": "Prefer", "in": "header", "schema": {"type": "string"}, "description": "`wait=N` (RFC 7240)."},
-)
-
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "`wait=N` (RFC 7240).",
+}
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
@@ -76,30 +71,30 @@ _ONCE = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
     "description": "The caller's name for this request: repeated within 24 hours it gives the same job.",
 }
-_JOBS = (
-    _query("status", {"enum": list(Status)}, "Only jobs in this state."),
-    _query("personality_id", {"type": "string", "format": "uuid"}, "Only jobs of this personality."),
-)
 _LAST_EVENT = {
     "name": "Last-Event-ID",
     "in": "header",
     "schema": {"type": "string"},
     "description": "The `id` of the event seen last; that state is not told again.",
 }
+_IN_PATH: dict[str, dict[str, Any]] = {
+    "key": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    **{name: {"type": "string", "format": "uuid"} for name in ("job_id", "key_id", "personality_id")},
+}
 _SPEECH_PROBLEMS = (400, 404, 413, 415, 422, 429)
 
 OPERATIONS: dict[str, Operation] = {
     "speech.synthesize": Operation(
-        {200: AUDIO, 202: schemas.Job}, (*_SPEECH_PROBLEMS, 409, 502), SpeechRequest, (*_WAIT, _ONCE)
+        {200: AUDIO, 202: schemas.Job}, (*_SPEECH_PROBLEMS, 409, 502), SpeechRequest, (_PREFER, _ONCE)
     ),
     "speech.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 412, 416)),
     "jobs.create": Operation({200: schemas.Job, 202: schemas.Job}, _SPEECH_PROBLEMS, SpeechRequest, (_ONCE,)),
-    "jobs.index": Operation({200: schemas.Jobs}, (422,), parameters=(*_JOBS, *_PAGE)),
+    "jobs.index": Operation({200: schemas.Jobs}, (422,)),
     "jobs.show": Operation({200: schemas.Job}, (404,)),
     "jobs.cancel": Operation({200: schemas.Job}, (404, 409)),
     "jobs.events": Operation({200: EVENTS, 204: ""}, (404,), parameters=(_LAST_EVENT,)),
     "jobs.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 409, 412, 416)),
-    "personalities.index": Operation({200: schemas.Personalities}, (422,), parameters=_PAGE),
+    "personalities.index": Operation({200: schemas.Personalities}, (422,)),
     "personalities.create": Operation({201: schemas.Personality}, (400, 409, 413, 415, 422), Profile),
     "personalities.show": Operation({200: schemas.Personality}, (404,)),
     "personalities.change": Operation(
@@ -119,7 +114,7 @@ OPERATIONS: dict[str, Operation] = {
     "voices.download": Operation({200: "audio/wav"}, (404,)),
     "voices.remove": Operation({204: ""}, (404,)),
     "keys.create": Operation({201: schemas.NewKey}, (400, 413, 415, 422), KeyRequest),
-    "keys.index": Operation({200: schemas.Keys}, (422,), parameters=_PAGE),
+    "keys.index": Operation({200: schemas.Keys}, (422,)),
     "keys.show": Operation({200: schemas.Key}, (404,)),
     "keys.revoke": Operation({200: schemas.Key}, (404, 409)),
     "cache.stats": Operation({200: schemas.CacheStats}),
@@ -157,15 +152,18 @@ def describe() -> dict[str, Any]:
     )
     components = definitions["$defs"]
     providers = {"enum": sorted(farm().router.names)}
-    for model in ("SpeechRequest", "VoiceConfig"):
+    for model in ("SpeechRequest", "VoiceConfig", "VoiceConfigPatch"):
         components[model]["properties"]["provider"] = {"anyOf": [providers, {"type": "null"}]}
-    components["SpeechRequest"]["properties"]["text"]["maxLength"] = farm().settings.max_text_chars
+    components["SpeechRequest"]["properties"]["text"] |= {
+        "minLength": 1,
+        "maxLength": farm().settings.max_text_chars,
+    }
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "voicefarm",
             "version": version("voicefarm"),
-            "description": "Text in, speech out.",
+            "description": _ABOUT,
         },
         "security": [{"key": []}, {"session": []}],
         "paths": _paths(),
@@ -173,7 +171,12 @@ def describe() -> dict[str, Any]:
             "schemas": components,
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "voicefarm_PORT"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": cookie_name(),
+                    "description": "The page's; named by the port that the document was asked for at.",
+                },
             },
         },
     }
@@ -187,18 +190,20 @@ def _paths() -> dict[str, dict[str, Any]]:
             path = re.sub(r"<(\w+)>", r"{\1}", rule.rule)
             [method] = (rule.methods or set()) - {"HEAD", "OPTIONS"}
             paths[path][method.lower()] = _describe(rule, operation)
+            if AUDIO in operation.answers.values() and method == "GET":
+                paths[path]["head"] = _describe_head(rule, operation)
     return paths
 
 
 def _describe(rule: Rule, operation: Operation) -> dict[str, Any]:
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _IN_PATH[name]}
         for name in sorted(rule.arguments)
     ]
     description: dict[str, Any] = {
         "operationId": rule.endpoint,
         "summary": (current_app.view_functions[rule.endpoint].__doc__ or "").partition("\n")[0],
-        "parameters": [*in_path, *operation.parameters],
+        "parameters": [*in_path, *PARAMETERS.get(rule.endpoint, ()), *operation.parameters],
         "responses": dict(_responses(operation)),
     }
     if operation.body:
@@ -209,6 +214,15 @@ def _describe(rule: Rule, operation: Operation) -> dict[str, Any]:
     if operation.is_open:
         description["security"] = []
     return description
+
+
+def _describe_head(rule: Rule, operation: Operation) -> dict[str, Any]:
+    """Describe what tells of audio without giving it; `Range` is for GET alone (RFC 9110, 14.2)."""
+    description = _describe(rule, operation)
+    responses = {
+        status: answer for status, answer in description["responses"].items() if status not in {"206", "416"}
+    }
+    return description | {"operationId": f"{rule.endpoint}.head", "responses": responses}
 
 
 def _responses(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -223,14 +237,15 @@ def _responses(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
         yield str(status), {"description": _PHRASES[status], "content": content}
     problems = operation.problems if operation.is_open else (*_GUARDED, *operation.problems)
     for status in sorted(problems):
-        content = _content("application/problem+json", schemas.Problem)
-        yield str(status), {"description": _PHRASES[status], "content": content}
+        yield str(status), {"description": _PHRASES[status], "content": _PROBLEM}
+    yield "default", {"description": "Anything else that went wrong", "content": _PROBLEM}
 
 
 def _content(media_type: str, model: type[BaseModel]) -> dict[str, Any]:
     return {media_type: {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
 
 
+_PROBLEM = _content("application/problem+json", schemas.Problem)
 _PHRASES = {
     200: "Done",
     201: "Made",

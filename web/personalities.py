@@ -14,8 +14,9 @@ from shared.profiles import Profile
 from web import schemas
 from web.auth import requires
 from web.context import farm
-from web.requests import json_body, page_of
-from web.responses import as_json, timestamp
+from web.pages import page_of
+from web.requests import json_body
+from web.responses import as_json, nothing, timestamp
 
 if TYPE_CHECKING:
     from shared.personalities import Personality
@@ -70,7 +71,7 @@ def change(personality_id: str) -> Response:
 def remove(personality_id: str) -> Response:
     """Delete one with its voice sample and its cached audio; jobs keep what they have."""
     farm().roster.remove(checked(personality_id), _check_if_match)
-    return Response(status=204)
+    return nothing()
 
 
 def checked(personality_id: str) -> str:

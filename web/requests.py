@@ -1,4 +1,4 @@
-"""Reading requests: speech and other JSON, `Prefer: wait`, idempotency keys, request IDs, pages of lists."""
+"""Reading requests: speech and other JSON, `Prefer: wait`, idempotency keys, request IDs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import math
 import re
 import uuid
-from typing import TYPE_CHECKING, TypeVar
 
 from flask import request
 
@@ -14,15 +13,8 @@ from shared.errors import BodyTooLarge, FieldError, InvalidRequest, MalformedJso
 from shared.models import SpeechRequest
 from web.context import farm
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-T = TypeVar("T")
-
 MAX_JSON_BYTES = 1024 * 1024
 MAX_WAIT_S = 120
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 200
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _DIGITS = re.compile(r"[0-9]+")
@@ -89,7 +81,7 @@ def preferred_wait_s() -> int | None:
     for preference in request.headers.get("Prefer", "").split(","):
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "wait":
-            return _bounded(value.strip().strip('"'), MAX_WAIT_S)
+            return bounded(value.strip().strip('"'), MAX_WAIT_S)
     return None
 
 
@@ -102,13 +94,13 @@ def queried_wait_s() -> int | None:
     value = request.args.get("wait")
     if value is None:
         return None
-    seconds = _bounded(value, MAX_WAIT_S)
+    seconds = bounded(value, MAX_WAIT_S)
     if seconds is None:
         raise InvalidRequest([FieldError("wait", "must be a whole number of seconds, 0 or more")])
     return seconds
 
 
-def _bounded(digits: str, most: int) -> int | None:
+def bounded(digits: str, most: int) -> int | None:
     """Give a whole number, at most `most`, however many digits it has; None when it is none."""
     if not _DIGITS.fullmatch(digits):
         return None
@@ -118,28 +110,3 @@ def _bounded(digits: str, most: int) -> int | None:
 def sane_request_id(given: str) -> str:
     """Give the caller's request ID when it is sane, else a new one."""
     return given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
-
-
-def page_limit() -> int:
-    """Give how many items a page of a list may have.
-
-    Raises:
-        InvalidRequest: `limit` is not a number from 1 to 200.
-    """
-    limit = _bounded(request.args.get("limit", str(DEFAULT_LIMIT)), MAX_LIMIT + 1)
-    if limit is None or not 1 <= limit <= MAX_LIMIT:
-        raise InvalidRequest([FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}")])
-    return limit
-
-
-def page_of(items: Sequence[T], name_of: Callable[[T], str]) -> tuple[Sequence[T], str | None]:
-    """Give the page of a list, sorted by name, that `limit` and `cursor` ask for, and the next one's cursor.
-
-    Raises:
-        InvalidRequest: `limit` is not a number from 1 to 200.
-    """
-    limit = page_limit()
-    after = request.args.get("cursor", "")
-    rest = [item for item in items if name_of(item) > after]
-    found = rest[:limit]
-    return found, name_of(found[-1]) if len(rest) > len(found) else None

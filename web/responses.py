@@ -8,10 +8,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Response, request
-from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
+from werkzeug.exceptions import PreconditionFailed
 
 from shared.models import AudioFormat
 from web.context import HIT
+from web.ranges import wanted_piece
 
 if TYPE_CHECKING:
     from shared.cache import CachedAudio
@@ -32,6 +33,13 @@ def timestamp_ms(ms: int) -> str:
 def as_json(body: Body, *, status: int = 200) -> Response:
     """Answer with JSON."""
     return Response(body.model_dump_json(), status=status, content_type="application/json")
+
+
+def nothing() -> Response:
+    """Answer that it is done, with no body and so of no type."""
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
 
 
 def cached_audio(audio: CachedAudio) -> Response:
@@ -107,7 +115,7 @@ def _as_asked(response: Response, data: bytes) -> Response:
 
     Raises:
         PreconditionFailed: `If-Match` names something else.
-        RequestedRangeNotSatisfiable: the range begins behind the end.
+        RequestedRangeNotSatisfiable: nothing of the range is there.
     """
     if request.method not in {"GET", "HEAD"}:
         return response
@@ -121,18 +129,13 @@ def _as_asked(response: Response, data: bytes) -> Response:
 
 
 def _cut(response: Response, data: bytes) -> None:
-    """Leave the piece that `Range` asks for; a range that is not one piece of bytes is ignored."""
-    wanted, if_range = request.range, request.if_range
-    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
-        return
+    """Leave the piece that `Range` asks for, if it asks for one that can be given."""
+    if_range = request.if_range
     if (if_range.etag or if_range.date) and if_range.etag != response.get_etag()[0]:
         return
-    begin, end = wanted.ranges[0]
-    if begin < 0:
-        begin = max(len(data) + begin, 0)
-    if begin >= len(data):
-        raise RequestedRangeNotSatisfiable(len(data))
-    end = len(data) if end is None else min(end, len(data))
-    response.set_data(data[begin:end])
+    piece = wanted_piece(request.headers.get("Range", ""), len(data))
+    if piece is None:
+        return
+    response.set_data(data[piece])
     response.status_code = HTTPStatus.PARTIAL_CONTENT
-    response.headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(data)}"
+    response.headers["Content-Range"] = f"bytes {piece.start}-{piece.stop - 1}/{len(data)}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.keys import Scope
 from shared.ledger import Status
 from shared.models import AudioFormat, Fallback, Quality
-from shared.personalities import VoiceConfig
+from shared.profiles import Profile
+from shared.voice_config import VoiceConfig
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Id = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 CacheStatus = Literal["HIT", "MISS", "COALESCED"]
 
 
@@ -60,7 +62,7 @@ class Asked(Body):
     """What the caller asked for, with what was left out filled in."""
 
     text: str
-    personality_id: str
+    personality_id: Id
     language: str
     speed: float
     pitch: float
@@ -98,7 +100,7 @@ class JobError(Body):
 class Job(Body):
     """What one caller asked for, as it stands now."""
 
-    id: str
+    id: Id
     status: Status
     created_at: Timestamp
     started_at: Timestamp | None
@@ -123,7 +125,7 @@ class Jobs(Body):
 class Personality(Body):
     """Somebody who can speak."""
 
-    id: str
+    id: Id
     name: str
     personality_name: str
     is_active: bool
@@ -142,15 +144,27 @@ class Personalities(Body):
     next_cursor: str | None
 
 
-class PersonalityPatch(Body):
-    """A JSON merge patch (RFC 7396) of a profile: what is left out stays, `null` is the default."""
+def _partial(schema: dict[str, Any]) -> None:
+    """Let every field be left out, which does not set it to its default."""
+    schema.pop("required", None)
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
-    name: str | None = None
-    personality_name: str | None = None
-    is_active: bool | None = None
-    is_default: bool | None = None
-    language: str | None = None
-    voice_config: VoiceConfig | None = None
+
+class VoiceConfigPatch(VoiceConfig):
+    """A patch of how a personality sounds."""
+
+    model_config = ConfigDict(json_schema_extra=_partial)
+
+    voices: dict[str, str | None] = Field({})  # type: ignore[assignment]
+
+
+class PersonalityPatch(Profile):
+    """A JSON merge patch (RFC 7396) of a profile: `null` takes away what need not be."""
+
+    model_config = ConfigDict(json_schema_extra=_partial)
+
+    voice_config: VoiceConfigPatch = VoiceConfigPatch()
 
 
 class VoiceUpload(Body):
@@ -180,7 +194,7 @@ class VoiceSample(Body):
 class Key(Body):
     """An API key, without its secret."""
 
-    id: str
+    id: Id
     name: str
     scope: Scope
     prefix: Annotated[str | None, Field(description="How the secret begins; null for the admin's own key.")]
@@ -235,7 +249,7 @@ class Cleared(Body):
 class PersonalityCleared(Cleared):
     """How much of one personality was deleted from the cache."""
 
-    personality_id: str
+    personality_id: Id
 
 
 class Health(Body):

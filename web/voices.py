@@ -11,7 +11,7 @@ from web import schemas
 from web.auth import requires
 from web.context import farm
 from web.personalities import checked
-from web.responses import as_json
+from web.responses import as_json, nothing
 from web.uploads import uploaded_sample
 
 blueprint = Blueprint("voices", __name__)
@@ -61,4 +61,4 @@ def download(personality_id: str) -> Response:
 def remove(personality_id: str) -> Response:
     """Delete the sample and everything that was made from it."""
     farm().roster.remove_sample(checked(personality_id))
-    return Response(status=204)
+    return nothing()

@@ -8,6 +8,7 @@ from typing import Any, cast
 import click
 
 from shared.errors import VoicefarmError
+from shared.log import keep_logs_quiet
 
 _COMMANDS = {
     "up": "shared.cli.up:up",
@@ -29,6 +30,7 @@ class _Group(click.Group):
         return cast("click.Command", resolve_name(_COMMANDS[cmd_name])) if cmd_name in _COMMANDS else None
 
     def invoke(self, ctx: click.Context) -> Any:
+        keep_logs_quiet()
         try:
             return super().invoke(ctx)
         except VoicefarmError as error:

@@ -8,10 +8,11 @@ import click
 
 from shared.catalog import CATALOG
 from shared.cli.client import FarmClient, FarmRefused
-from shared.cli.state_folder import known_settings
-from shared.errors import SettingsError
+from shared.cli.state_folder import known_settings, names_redis
+from shared.errors import SettingsError, StateUnavailable
 from shared.farm import Farm
 from shared.health import Finding, examine
+from shared.samples.store import SampleStore
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def doctor(context: click.Context) -> None:
     """Check every part of the farm and say how to mend what is broken.
 
-    Looks at the farm that the environment describes, else at the one of the state folder.
+    Looks at the farm that the environment describes, else at the one of the state folder; says first which.
     Ends with exit code 1 if anything needed is broken.
     """
     broken = 0
@@ -47,10 +48,35 @@ def _findings() -> Iterator[Finding]:
     except SettingsError as error:
         yield Finding("settings", error.detail, "The README lists every setting.")
         return
+    click.echo(f"The state folder is {settings.state_dir.absolute()}, the farm is at {settings.url}.")
     yield Finding("settings", None)
+    yield _state_folder(settings)
     yield from examine(farm)
+    yield _samples(settings)
     yield from _providers(farm)
     yield _web(settings)
+
+
+def _state_folder(settings: Settings) -> Finding:
+    folder = settings.state_dir.absolute()
+    if folder.is_dir():
+        return Finding("state folder", None)
+    return Finding(
+        "state folder",
+        f"There is no folder {folder}.",
+        "Run this where 'make up' runs, or set VOICEFARM_STATE_DIR to the farm's state folder.",
+        is_needed=not names_redis(settings),
+    )
+
+
+def _samples(settings: Settings) -> Finding:
+    try:
+        SampleStore(settings.samples_url).check()
+    except StateUnavailable as error:
+        problem = f"None can be kept: {error.__cause__}."
+        remedy = "Let the farm write there, or set VOICEFARM_SAMPLES_URL to another place."
+        return Finding("voice samples", problem, remedy)
+    return Finding("voice samples", None)
 
 
 def _providers(farm: Farm) -> Iterator[Finding]:

@@ -65,11 +65,7 @@ def create(scope: str, name: str | None, expires: datetime | None) -> None:
 
     The secret alone goes to standard output, so that it can be put into a file or a variable.
     """
-    body = {
-        "name": scope if name is None else name,
-        "scope": scope,
-        "expires_at": expires and expires.isoformat(),
-    }
+    body = {"name": name, "scope": scope, "expires_at": expires and expires.isoformat()}
     with FarmClient(Settings.load()) as farm:
         key = farm.request("POST", KEYS, json=body).json()
     until = f"until {minute(key['expires_at'])} UTC" if key["expires_at"] else "until it is revoked"

@@ -157,7 +157,7 @@ def _patch(
     is_default: bool,
     is_active: bool | None,
 ) -> dict[str, Any]:
-    """Give the merge patch that the options ask for; an empty one is `null`, which is the default."""
+    """Give the merge patch that the options ask for; an empty one is `null`, which takes it away."""
     settings = {name: value for name, value in (("speed", speed), ("pitch", pitch)) if value is not None}
     voice: dict[str, Any] = {}
     if provider is not None:

@@ -83,11 +83,8 @@ def up(port: int, flower_port: int, state: Path) -> None:
             "PYTHONUNBUFFERED": "1",
         }
         supervisor = Supervisor(PROJECT, os.environ | ours | tools)
-        for line in idle:
-            supervisor.say(line)
-        asyncio.run(
-            _run(supervisor, Settings.load(**ours), redis, programs, port=port, flower_port=flower_port)
-        )
+        settings = Settings.load(**ours)
+        asyncio.run(_run(supervisor, settings, redis, programs, idle, port=port, flower_port=flower_port))
 
 
 def _programs(router: Router) -> tuple[dict[str, str], dict[str, str]]:
@@ -158,11 +155,14 @@ async def _run(
     settings: Settings,
     redis: EmbeddedRedis | None,
     programs: tuple[Mapping[str, str], Mapping[str, str]],
+    idle: Iterable[str],
     *,
     port: int,
     flower_port: int,
 ) -> None:
     _end_on_signals(cast("asyncio.Task[None]", asyncio.current_task()), supervisor)
+    for line in idle:
+        supervisor.say(line)
     url = f"http://{HOST}:{port}"
     pools, others = programs
     with suppress(asyncio.CancelledError):

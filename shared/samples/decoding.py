@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from io import BytesIO
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from shared.samples.records import (
     MIN_DURATION_S,
     MIN_UPLOAD_RATE_HZ,
 )
+from shared.samples.wholeness import check_wholeness, readable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +44,7 @@ _BIT_DEPTHS = {
     "OPUS": None,
     "MPEG_LAYER_III": None,
 }
-# These tell their true length; for a WAV what is there counts, as who records into a pipe claims 4 GB.
+# These tell their true length in frames.
 _TRUTHFUL = frozenset({"FLAC", "MP3"})
 
 _FOREIGN = {
@@ -76,14 +78,14 @@ class Recording:
 def decode(descriptor: int) -> Recording:
     """Decode an open file that stands at its beginning, at most 30 s of it.
 
-    libsndfile closes a file that it cannot open, although it is told not to.
-
     Raises:
         BadSample: it is broken, or something else than 5 to 30 s of sound in a format that is accepted.
     """
-    _check_kind(os.pread(descriptor, 12, 0))
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        upload = file.read()
+    _check_kind(upload[:12])
     try:
-        with soundfile.SoundFile(descriptor, closefd=False) as sound:
+        with soundfile.SoundFile(BytesIO(readable(upload))) as sound:
             _check_format(sound)
             limit = ceil((MAX_DURATION_S + _TOLERANCE_S) * sound.samplerate)
             samples = sound.read(limit + 1, dtype="float32", always_2d=True)
@@ -93,6 +95,7 @@ def decode(descriptor: int) -> Recording:
         raise BadSample(_BROKEN) from error
     if len(samples) > limit:
         raise BadSample(f"It is longer than {MAX_DURATION_S:.0f} s; cut it to 8 to 25 s of speech.")
+    check_wholeness(upload)
     if len(samples) < expected:
         raise BadSample(_BROKEN)
     if recording.duration_s < MIN_DURATION_S:

@@ -106,6 +106,23 @@ class SampleStore:
             except FileNotFoundError:
                 return
 
+    def check(self) -> None:
+        """Return when a sample can be kept, had again and deleted here; nothing of it is left behind."""
+        tried = self._nearest()
+        sample_id = tried.put(b"")
+        try:
+            tried.get(sample_id)
+        finally:
+            tried.delete(sample_id)
+
+    def _nearest(self) -> SampleStore:
+        """Give this store, or where its folder is still to be made, one in the folder that there is above."""
+        with self._opened() as (place, root):
+            if not isinstance(place, LocalFileSystem):
+                return self
+            folders = (Path(root), *Path(root).parents)
+            return SampleStore(str(next(folder for folder in folders if folder.exists())))
+
     @contextmanager
     def _opened(self) -> Iterator[tuple[AbstractFileSystem, str]]:
         """Give the file system and the path of the root in it, and turn its errors into the farm's.

@@ -165,7 +165,7 @@ def test_a_key_is_made_used_listed_and_revoked(voicefarm):
     [row] = [row for row in rows if name in row]
     key_id = row.split()[0]
     assert key_id in made.stderr
-    assert re.search(r"\bspeak\b.*\bnever\b.*\bgood until 20", row)
+    assert re.search(r"\bspeak\b.*\bgood until 20", row)  # used never, or just now
     assert any("admin" in row and row.endswith("good") for row in rows)
 
     revoked = voicefarm("keys", "revoke", key_id)
@@ -231,8 +231,52 @@ def test_the_doctor_finds_a_healthy_farm_well(voicefarm):
     answer = voicefarm("doctor")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "broken" not in answer.stdout
-    for part in ("settings", "state Redis", "audio Redis", "broker", "database", "workers", "espeak", "web"):
-        assert part in answer.stdout
+    for part in (
+        *("settings", "state folder", "state Redis", "audio Redis", "broker", "database", "workers"),
+        *("voice samples", "espeak", "web"),
+    ):
+        assert f"ok      {part}" in answer.stdout.replace("provider ", "")
+
+
+def test_the_doctor_says_first_where_it_looks(voicefarm, farm):
+    first, *_ = voicefarm("doctor").stdout.splitlines()
+    assert first == f"The state folder is {farm.folder}, the farm is at {farm.url}."
+
+
+@pytest.mark.parametrize(("redis_port", "word"), [("", "broken"), ("9", "absent")])
+def test_the_doctor_in_another_folder_says_how_to_point_to_the_right_one(
+    voicefarm, tmp_path, redis_port, word
+):
+    answer = voicefarm("doctor", VOICEFARM_STATE_DIR="", REDIS_PORT=redis_port)
+    first, *findings = answer.stdout.splitlines()
+    assert str(tmp_path / "var") in first
+    [finding] = [line for line in findings if "state folder:" in line]
+    assert finding.startswith(f"{word}  state folder: There is no folder {tmp_path / 'var'}.")
+    assert "VOICEFARM_STATE_DIR" in finding
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_doctor_tries_the_sample_store_and_leaves_nothing_there(voicefarm, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "samples").mkdir()
+    for samples in ("", str(tmp_path / "samples")):
+        answer = voicefarm("doctor", VOICEFARM_STATE_DIR="state", VOICEFARM_SAMPLES_URL=samples)
+        assert "ok      voice samples" in answer.stdout
+        assert [path.name for path in (tmp_path / "samples").rglob("*")] == []
+        assert not (tmp_path / "state" / "samples").exists()
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"), [("a file", "File exists"), ("nonsense://samples", "nonsense")]
+)
+def test_the_doctor_tells_why_no_sample_can_be_kept(voicefarm, tmp_path, samples, reason):
+    (tmp_path / "a file").touch()
+    answer = voicefarm("doctor", VOICEFARM_SAMPLES_URL=samples)
+    assert answer.returncode == 1
+    [finding] = [line for line in answer.stdout.splitlines() if "voice samples" in line]
+    assert finding.startswith("broken  voice samples: ")
+    assert reason in finding
+    assert "VOICEFARM_SAMPLES_URL" in finding
 
 
 def test_the_doctor_names_what_is_broken_and_what_mends_it(voicefarm):
@@ -242,7 +286,15 @@ def test_the_doctor_names_what_is_broken_and_what_mends_it(voicefarm):
     assert answer.returncode == 1
     for remedy in ("VOICEFARM_STATE_URL", "REDIS_HOST", "CELERY_BROKER_URL", "make up", "Procfile"):
         assert remedy in answer.stdout
-    assert "Traceback" not in answer.stderr
+    assert all(re.match("The state folder|ok|broken|absent", line) for line in answer.stdout.splitlines())
+    assert answer.stderr == ""
+
+
+def test_a_command_tells_in_words_and_writes_no_log(voicefarm):
+    answer = voicefarm("migrate", REDIS_PORT="9")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("Error: ")
+    assert len(answer.stderr.splitlines()) == 1
 
 
 def test_the_doctor_tells_what_a_provider_lacks_and_minds_it_only_if_it_is_enabled(voicefarm, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import socket
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +13,7 @@ import pytest
 import soundfile
 
 from shared.keys import Scope
+from tests.edits import setting
 from tests.farm import until
 
 SYNTHESIZE = "/api/voice/synthesize"
@@ -156,6 +158,23 @@ def test_a_wrong_method_names_the_right_ones(http):
     answer = http.put(SYNTHESIZE)
     is_problem(answer, 405, "method_not_allowed")
     assert "POST" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(f"POST {SYNTHESIZE} HTTP/1.1\r\nContent-Length: {length}" for length in ("abc", "-1", "+5", "")),
+        *("GET /healthz HTTP/1.1\r\nBad Header: x", "GET / HTTP/9.9", "GARBAGE"),
+    ],
+)
+def test_what_is_no_valid_http_gets_a_bare_refusal(farm, head):
+    host, _, port = farm.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(f"{head}\r\n\r\n".encode())
+        answer = connection.makefile("rb").read().decode().lower()
+    assert answer.startswith("http/1.1 400 ")
+    assert "\r\nconnection: close\r\n" in answer
+    assert "\r\ncontent-length: 0\r\n" in answer
 
 
 def test_ordinary_angle_brackets_are_no_ssml(http):
@@ -389,13 +408,13 @@ def test_a_provider_that_is_not_enabled_leaves_no_job(http, farm, provider):
 
 def test_when_every_provider_fails_the_caller_is_told_of_each_attempt(http, personalities):
     voice = personalities.get(ZAC).voice_config
-    personalities.set_voice_config(ZAC, voice.model_copy(update={"voices": {"espeak": "nobody"}}))
+    personalities.change(ZAC, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "nobody"}})))
     try:
         problem = is_problem(speak(http, fresh(), personality_id=ZAC), 502, "synthesis_failed")
         job = http.post(SYNTHESIZE, json={"text": fresh(), "personality_id": ZAC}).headers["Location"]
         until(lambda: http.get(job).json()["status"] == "failed", "the job fails")
     finally:
-        personalities.set_voice_config(ZAC, voice)
+        personalities.change(ZAC, setting(voice_config=voice))
     [attempt] = problem["attempts"]
     assert attempt.keys() == {"provider", "code", "detail"}
     assert (attempt["provider"], attempt["code"]) == ("espeak", "voice_not_found")
@@ -555,7 +574,13 @@ def test_a_range_is_answered_with_that_piece(http, wanted, piece):
     assert answer.headers["Content-Range"].endswith(f"/{len(spoken.content)}")
 
 
-@pytest.mark.parametrize("wanted", ["items=0-5", "bytes=0-1,4-5", "bytes=5-1", "bytes", "bytes=a-b"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        *("items=0-5", "bytes=0-1,4-5", "bytes=0-1,-0", "bytes=5-1", "bytes=0 - 1", "bytes=+1-2"),
+        *("bytes", "bytes=", "bytes=-", "bytes=--1", "bytes=1", "bytes=a-b", "bytes=0-1x", "bytes 0-1"),
+    ],
+)
 def test_a_range_that_is_not_one_piece_of_bytes_is_ignored(http, wanted):
     spoken = speak(http, fresh())
     answer = http.get(spoken.headers["Content-Location"], headers={"Range": wanted})
@@ -573,10 +598,23 @@ def test_conditions_go_before_ranges(http):
     is_problem(http.get(url, headers={"If-Match": '"other"'}), 412, "precondition_failed")
 
 
-def test_a_range_beyond_the_end_is_refused(http):
+@pytest.mark.parametrize("wanted", ["bytes=99999999-", "bytes=99999999-99999999", "bytes=-0", "bytes=-000"])
+def test_a_range_of_which_nothing_is_there_is_refused(http, wanted):
     spoken = speak(http, fresh())
-    answer = http.get(spoken.headers["Content-Location"], headers={"Range": "bytes=99999999-"})
+    answer = http.get(spoken.headers["Content-Location"], headers={"Range": wanted})
     is_problem(answer, 416, "range_not_satisfiable")
+    assert answer.headers["Content-Range"] == f"bytes */{len(spoken.content)}"
+
+
+def test_numbers_of_a_range_may_be_of_any_length(http):
+    spoken = speak(http, fresh())
+    url, digits = spoken.headers["Content-Location"], "9" * 5000
+    assert http.get(url, headers={"Range": f"bytes=1-{digits}"}).content == spoken.content[1:]
+    assert http.get(url, headers={"Range": f"bytes=-{digits}"}).status_code == 206
+    assert http.get(url, headers={"Range": f"bytes={digits}-"}).status_code == 416
+    assert http.get(url, headers={"Range": f"bytes=2-{digits}1,"}).content == spoken.content[2:]
+    assert http.get(url, headers={"Range": "Bytes=, 00-000001 ,"}).content == spoken.content[:2]
+    assert http.get(url, headers={"Range": f"bytes={digits}-1"}).status_code == 200
 
 
 # The cache, and what must be true at once
@@ -641,12 +679,12 @@ def test_statistics_add_up(http):
 def test_a_deactivated_personality_is_not_even_heard_from_the_cache(http, personalities):
     text = fresh()
     url = speak(http, text, personality_id=ZAC).headers["Content-Location"]
-    personalities.set_active(ZAC, False)  # noqa: FBT003
+    personalities.change(ZAC, setting(is_active=False))
     try:
         is_problem(speak(http, text, personality_id=ZAC), 404, "not_found")
         is_problem(http.get(url), 404, "not_found")
     finally:
-        personalities.set_active(ZAC, True)  # noqa: FBT003
+        personalities.change(ZAC, setting(is_active=True))
     assert speak(http, text, personality_id=ZAC).headers["X-Cache-Status"] == "HIT"
 
 
@@ -654,12 +692,12 @@ def test_audio_of_an_older_voice_is_gone(http, personalities):
     text = fresh()
     url = speak(http, text, personality_id=ZAC).headers["Content-Location"]
     voice = personalities.get(ZAC).voice_config
-    personalities.set_voice_config(ZAC, voice.model_copy(update={"voices": {"espeak": "m4"}}))
+    personalities.change(ZAC, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "m4"}})))
     try:
         is_problem(http.get(url), 404, "not_found")
         assert speak(http, text, personality_id=ZAC).headers["X-Cache-Status"] == "MISS"
     finally:
-        personalities.set_voice_config(ZAC, voice)
+        personalities.change(ZAC, setting(voice_config=voice))
 
 
 def test_a_revoked_key_does_not_even_get_hits(farm, keys):
@@ -697,6 +735,49 @@ def test_lists_come_in_pages(http):
     assert names == sorted({*names, "marcel", "shante", "zac"})
     for limit in ("0", "201", "-1", "x"):
         is_problem(http.get("/api/voice/personalities", params={"limit": limit}), 422, "invalid_request")
+
+
+LISTS = ["/api/voice/jobs", "/api/voice/personalities", "/api/voice/keys"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.usefixtures("speaker")
+def test_a_cursor_that_this_list_did_not_give_is_refused(http, path):
+    for _ in range(2):
+        http.post("/api/voice/jobs", json={"text": fresh()})
+    given = {each: http.get(each, params={"limit": 1}).json()["next_cursor"] for each in LISTS}
+    own = given.pop(path)
+    assert http.get(path, params={"limit": 1, "cursor": own}).status_code == 200
+    invented = ("UNKNOWN", "marcel", MARCEL, "1", "\x00", "é", "=", f"{own}=", f" {own}", own[:-2])
+    for cursor in (*given.values(), *invented):
+        problem = is_problem(http.get(path, params={"cursor": cursor}), 422, "invalid_request")
+        assert [error["field"] for error in problem["errors"]] == ["cursor"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_parameters_that_a_list_does_not_know_are_named(http, path):
+    answer = http.get(path, params={"limit": 1, "page": 2, "Cursor": ""})
+    problem = is_problem(answer, 422, "invalid_request")
+    assert [error["field"] for error in problem["errors"]] == ["Cursor", "page"]
+    assert all("limit" in error["message"] for error in problem["errors"])
+
+
+@pytest.mark.parametrize("path", [SYNTHESIZE, *LISTS])
+def test_parameters_that_a_new_thing_does_not_know_are_named(http, path):
+    query = {"wiat": "5"} if path == SYNTHESIZE else {"wait": "abc"}
+    problem = is_problem(http.post(path, params=query, json={"text": "Hi"}), 422, "invalid_request")
+    assert [error["field"] for error in problem["errors"]] == list(query)
+
+
+def test_who_has_no_key_is_not_told_of_parameters(http):
+    http.headers.pop("Authorization")
+    is_problem(http.get(LISTS[0], params={"page": 2}), 401, "unauthorized")
+
+
+def test_other_addresses_mind_no_parameter_that_makes_an_address_new(http):
+    url = speak(http, fresh()).headers["Content-Location"]
+    for path in (url, "/healthz", f"/api/voice/personalities/{MARCEL}"):
+        assert http.get(path, params={"_": "1"}).status_code == 200
 
 
 def test_health_and_readiness_are_told(http):

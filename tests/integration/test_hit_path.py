@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from shared.keys import Scope
-from shared.personalities import VoiceConfig, VoiceSettings
+from shared.voice_config import VoiceConfig, VoiceSettings
+from tests.edits import setting
 from tests.farm import until
 from tests.integration.test_contract import MARCEL, SYNTHESIZE, ZAC, fresh, is_problem
 
@@ -101,23 +102,23 @@ def test_nobody_gets_anything_from_memory_without_a_key(http, farm):
 
 def test_a_deactivated_personality_is_not_heard_from_memory(http, personalities):
     body, _ = warm(http, personality_id=ZAC)
-    personalities.set_active(ZAC, active=False)
+    personalities.change(ZAC, setting(is_active=False))
     try:
         is_problem(http.post(SYNTHESIZE, json=body), 404, "not_found")
     finally:
-        personalities.set_active(ZAC, active=True)
+        personalities.change(ZAC, setting(is_active=True))
     assert status_of(http, body) == "HIT"
 
 
 def test_a_changed_voice_is_not_heard_from_memory(http, personalities):
     body, spoken = warm(http, personality_id=ZAC)
     before = personalities.get(ZAC).voice_config
-    personalities.set_voice_config(ZAC, VoiceConfig(voices={"espeak": "f1"}))
+    personalities.change(ZAC, setting(voice_config=VoiceConfig(voices={"espeak": "f1"})))
     try:
         assert status_of(http, body) == "MISS"
         is_problem(http.get(spoken.headers["Content-Location"]), 404, "not_found")
     finally:
-        personalities.set_voice_config(ZAC, before)
+        personalities.change(ZAC, setting(voice_config=before))
 
 
 @pytest.mark.parametrize("path", ["/api/voice/cache/clear", f"/api/voice/personalities/{MARCEL}/cache"])
@@ -156,7 +157,7 @@ def test_while_a_voice_changes_again_and_again_nobody_hears_one_of_before(http, 
     try:
         for number in range(1, 20):
             voice = before.model_copy(update={"voice_settings": VoiceSettings(pitch=number / 2)})
-            personalities.set_voice_config(ZAC, voice)
+            personalities.change(ZAC, setting(voice_config=voice))
             generation = number
             for _ in range(3):  # the third one comes from memory
                 spoken = http.post(SYNTHESIZE, json=body, headers={"Prefer": "wait=30"}).content
@@ -165,6 +166,6 @@ def test_while_a_voice_changes_again_and_again_nobody_hears_one_of_before(http, 
         stop.set()
         for listener in listeners:
             listener.join()
-        personalities.set_voice_config(ZAC, before)
+        personalities.change(ZAC, setting(voice_config=before))
     assert len(generation_of) == 19, "each change is heard"
     assert all(generation_of[spoken] >= at_least for at_least, spoken in heard if at_least)

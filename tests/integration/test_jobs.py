@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tests.edits import setting
 from tests.integration.test_contract import fresh, is_problem, speak
 
 JOBS = "/api/voice/jobs"
@@ -53,12 +54,12 @@ def test_a_repeated_synthesis_is_the_same_job_and_the_same_audio(http, speaker):
 def test_a_failed_job_is_told_with_its_attempts(http, personalities):
     zac = "00000000-0000-0000-0001-000000000003"
     voice = personalities.get(zac).voice_config
-    personalities.set_voice_config(zac, voice.model_copy(update={"voices": {"espeak": "nobody"}}))
+    personalities.change(zac, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "nobody"}})))
     try:
         job = http.post(JOBS, json={"text": fresh(), "personality_id": zac}).headers["Location"]
         last = events_of(http, job)[-1]
     finally:
-        personalities.set_voice_config(zac, voice)
+        personalities.change(zac, setting(voice_config=voice))
     assert (last["status"], last["error"]["code"]) == ("failed", "synthesis_failed")
     assert [attempt["code"] for attempt in last["attempts"]] == ["voice_not_found"]
     assert last in http.get(JOBS, params={"status": "failed", "personality_id": zac}).json()["items"]

@@ -82,7 +82,6 @@ def test_a_page_that_there_is_not_is_refused(http, query, field):
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"name": None}, "name"),
         ({"name": ""}, "name"),
         ({"name": " \t"}, "name"),
         ({"name": "x" * 101}, "name"),
@@ -108,6 +107,12 @@ def test_a_page_that_there_is_not_is_refused(http, query, field):
 def test_a_key_that_cannot_be_made_is_refused_with_the_field(http, fields, field):
     problem = is_problem(make(http, **fields), 422, "invalid_request")
     assert [error["field"] for error in problem["errors"]] == [field]
+
+
+@pytest.mark.parametrize("unnamed", [{}, {"name": None}])
+def test_a_key_without_a_name_is_called_by_its_scope(http, unnamed):
+    made = http.post(KEYS, json={"scope": "manage"} | unnamed)
+    assert (made.status_code, made.json()["name"]) == (201, "manage")
 
 
 @pytest.mark.parametrize(

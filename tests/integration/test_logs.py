@@ -9,6 +9,7 @@ import pytest
 
 from shared.models import SpeechRequest
 from tests.chaos.test_failures import LONG, children
+from tests.edits import setting
 from tests.farm import running_farm, until
 
 SYNTHESIZE = "/api/voice/synthesize"
@@ -71,12 +72,12 @@ def test_a_job_is_followed_through_front_and_worker(farm, http):
 
 def test_a_failed_attempt_carries_its_job(farm, http, personalities):
     voice = personalities.get(ZAC).voice_config
-    personalities.set_voice_config(ZAC, voice.model_copy(update={"voices": {"espeak": "nobody"}}))
+    personalities.change(ZAC, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "nobody"}})))
     try:
         about = ask(http, personality_id=ZAC)
         ends(http, about, "failed")
     finally:
-        personalities.set_voice_config(ZAC, voice)
+        personalities.change(ZAC, setting(voice_config=voice))
     assert logged(farm, "espeak", "attempt_failed", about)["code"] == "voice_not_found"
 
 

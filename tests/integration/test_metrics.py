@@ -10,6 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.edits import setting
 from tests.farm import running_farm, until
 from tests.readme import README
 
@@ -51,12 +52,12 @@ def speak(http, text=None, *, wait=20, **fields):
 
 def test_the_table_in_the_readme_is_what_is_exported(farm, http, personalities):
     voice = personalities.get(ZAC).voice_config
-    personalities.set_voice_config(ZAC, voice.model_copy(update={"voices": {"espeak": "nobody"}}))
+    personalities.change(ZAC, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "nobody"}})))
     try:
         speak(http)
         speak(http, personality_id=ZAC)
     finally:
-        personalities.set_voice_config(ZAC, voice)
+        personalities.change(ZAC, setting(voice_config=voice))
     exported = {}
     for family in scrape(farm.url).families.values():
         name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -104,11 +105,11 @@ def test_what_providers_did_is_counted_farm_wide(farm, http, personalities):
     before = scrape(farm.url)
     seconds = sum(int(speak(http).headers["X-Duration-MS"]) for _ in range(3)) / 1000
     voice = personalities.get(ZAC).voice_config
-    personalities.set_voice_config(ZAC, voice.model_copy(update={"voices": {"espeak": "nobody"}}))
+    personalities.change(ZAC, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "nobody"}})))
     try:
         speak(http, personality_id=ZAC)
     finally:
-        personalities.set_voice_config(ZAC, voice)
+        personalities.change(ZAC, setting(voice_config=voice))
     # Workers count after they have told the front.
     failed = {"provider": "espeak", "code": "voice_not_found"}
     name = "voicefarm_synthesis_failures_total"

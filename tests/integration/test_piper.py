@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from shared.presence import Presence
+from tests.edits import setting
 from tests.farm import RunningFarm, running_farm, until
 from tests.voices import HIGH_HZ, LOW_HZ, SAMPLE_RATE_HZ, make_voices
 from tests.workers.acoustics import fundamental_hz
@@ -96,7 +97,9 @@ def test_a_language_is_spoken_by_its_own_voice_and_else_by_the_next_provider(htt
 
 def test_an_unknown_voice_is_an_error_and_no_other_voice_of_piper(http, personalities):
     config = personalities.get(ZAC).voice_config
-    personalities.set_voice_config(ZAC, config.model_copy(update={"voices": {"piper": "en_US-nobody-high"}}))
+    personalities.change(
+        ZAC, setting(voice_config=config.model_copy(update={"voices": {"piper": "en_US-nobody-high"}}))
+    )
     try:
         assert spoken_by(speak(http, personality_id=ZAC)) == ("espeak", "true")
         answer = speak(http, personality_id=ZAC, provider="piper")
@@ -104,7 +107,7 @@ def test_an_unknown_voice_is_an_error_and_no_other_voice_of_piper(http, personal
         assert (answer.status_code, attempt["code"]) == (502, "voice_not_found")
         assert "'en_US-nobody-high'" in attempt["detail"]
     finally:
-        personalities.set_voice_config(ZAC, config)
+        personalities.change(ZAC, setting(voice_config=config))
 
 
 def test_a_broken_voice_is_passed_over_without_telling_paths(farm, http):

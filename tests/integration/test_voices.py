@@ -94,7 +94,7 @@ def test_changing_the_voice_configuration_keeps_the_sample(http, farm, ann):
     upload(http, ann)
     path = path_of(http, ann)
     http.patch(ann, json={"voice_config": {"voice_settings": {"pitch": 1}}})
-    http.patch(ann, json={"voice_config": None})
+    http.patch(ann, json={"voice_config": {"provider": None}})
     assert path_of(http, ann) == path
     http.delete(ann)
     assert path not in stored(farm)

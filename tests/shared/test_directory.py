@@ -19,7 +19,9 @@ from shared.database import Database, utc_now
 from shared.directory import EPOCH_KEY, MAX_HELD, SILENCE_S, STALE_S, Changes, Directory, _Held
 from shared.errors import NotFound, StateUnavailable, Unauthorized
 from shared.keys import ApiKeys, Scope
-from shared.personalities import Personalities, PersonalityRow, VoiceConfig, VoiceSettings
+from shared.personalities import Personalities, PersonalityRow
+from shared.voice_config import VoiceConfig, VoiceSettings
+from tests.edits import setting
 from tests.farm import until
 from tests.servers import redis_binaries, running_redis
 
@@ -154,7 +156,7 @@ def test_memory_is_bounded_and_keeps_what_was_used_last():
 
 def test_a_deactivated_personality_is_known_elsewhere_at_once(directory, personalities):
     for active in (True, False, True, False):
-        personalities.set_active(ZAC, active=active)
+        personalities.change(ZAC, setting(is_active=active))
         assert directory.personality(directory.read_epoch(), ZAC).is_active is active
 
 
@@ -176,7 +178,7 @@ def test_a_key_that_is_held_expires_without_sql(directory, keys):
 
 def test_a_refused_change_lets_memory_serve_again(directory, personalities):
     with pytest.raises(NotFound):
-        personalities.set_active("x", active=True)
+        personalities.change("x", setting(is_active=True))
     assert revision(directory) == 1
     with counting_statements(directory) as statements:
         assert revision(directory) == 1
@@ -208,7 +210,7 @@ def test_threads_of_several_processes_never_see_what_a_returned_change_replaced(
     def write(sign):
         for number in range(1, 16):
             changed = VoiceConfig(voice_settings=VoiceSettings(pitch=sign * number))
-            personalities.set_voice_config(ZAC, changed)
+            personalities.change(ZAC, setting(voice_config=changed))
             seen.append(personalities.get(ZAC).voice_revision)
             key, secret = keys.create(Scope.SPEAK, "shop")
             keys.revoke(key.id)
@@ -296,7 +298,7 @@ def test_a_redis_that_was_started_again_begins_a_new_epoch(tmp_path, database):
 def test_without_redis_nothing_is_changed(database, personalities):
     cut_off = Personalities(database, Changes(front_client("redis://127.0.0.1:1/1")))
     with pytest.raises(StateUnavailable):
-        cut_off.set_active(ZAC, active=False)
+        cut_off.change(ZAC, setting(is_active=False))
     assert personalities.get(ZAC).is_active
 
 

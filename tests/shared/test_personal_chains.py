@@ -9,9 +9,9 @@ import pytest
 from shared.catalog import CATALOG
 from shared.errors import NoProvider
 from shared.models import Fallback, Quality
-from shared.personalities import VoiceConfig
 from shared.routing import Router
 from shared.settings import Settings
+from shared.voice_config import VoiceConfig
 from tests.workers.utterances import utterance
 
 CLONING = {"xtts_v2", "styletts2"}

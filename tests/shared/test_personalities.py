@@ -13,8 +13,10 @@ from sqlalchemy import update
 from shared.database import Database
 from shared.directory import Changes
 from shared.errors import Conflict, NotFound
-from shared.personalities import Personalities, PersonalityRow, VoiceConfig, VoiceSettings
+from shared.personalities import Personalities, PersonalityRow
 from shared.profiles import Profile
+from shared.voice_config import VoiceConfig, VoiceSettings
+from tests.edits import setting
 
 MARCEL, SHANTE, ZAC = (f"00000000-0000-0000-0001-00000000000{number}" for number in (1, 2, 3))
 
@@ -46,7 +48,7 @@ def test_the_default_is_marcel(personalities):
 
 
 def test_seeding_again_keeps_what_was_changed_and_deleted(personalities, database):
-    personalities.set_active(SHANTE, active=False)
+    personalities.change(SHANTE, setting(is_active=False))
     with database.session() as session:
         session.delete(session.get(PersonalityRow, ZAC))
     personalities.seed_examples()
@@ -68,7 +70,10 @@ def test_processes_that_seed_at_once_all_succeed(database, database_url, redis_s
 
 
 def test_one_that_does_not_exist_is_not_found(personalities):
-    for missing in (lambda: personalities.get("x"), lambda: personalities.set_active("x", active=True)):
+    for missing in (
+        lambda: personalities.get("x"),
+        lambda: personalities.change("x", setting(is_active=True)),
+    ):
         with pytest.raises(NotFound):
             missing()
 
@@ -80,13 +85,13 @@ def test_an_empty_table_says_how_to_fill_it(database, redis_server):
 
 def test_one_can_be_deactivated_and_activated(personalities):
     for active in (False, False, True):
-        personalities.set_active(ZAC, active=active)
+        personalities.change(ZAC, setting(is_active=active))
         assert personalities.get(ZAC).is_active is active
 
 
 def test_the_default_cannot_be_deactivated(personalities):
     with pytest.raises(Conflict, match="marcel is the default"):
-        personalities.set_active(MARCEL, active=False)
+        personalities.change(MARCEL, setting(is_active=False))
     assert personalities.get(MARCEL).is_active
 
 
@@ -98,7 +103,7 @@ def test_a_new_voice_configuration_moves_the_voice_revision(personalities):
         voices={"espeak": "f1"},
     )
     before = personalities.get(ZAC)
-    personalities.set_voice_config(ZAC, config)
+    personalities.change(ZAC, setting(voice_config=config))
     after = personalities.get(ZAC)
     assert after.voice_config == config
     assert after.voice_revision == before.voice_revision + 1
@@ -118,7 +123,7 @@ def test_a_name_is_taken_once(personalities):
     with pytest.raises(Conflict, match="Another personality is called 'zac'"):
         personalities.add(Profile(name="zac").new())
     with pytest.raises(Conflict, match="Another personality is called 'zac'"):
-        personalities.change(SHANTE, lambda one: replace(one, name="zac"))
+        personalities.change(SHANTE, setting(name="zac"))
     assert [one.name for one in personalities.list()] == ["marcel", "shante", "zac"]
 
 
@@ -157,7 +162,7 @@ def test_an_edit_that_refuses_changes_nothing(personalities):
 
 
 def test_the_default_moves_in_one_step(personalities):
-    personalities.change(ZAC, lambda one: replace(one, is_default=True))
+    personalities.change(ZAC, setting(is_default=True))
     assert personalities.default().id == ZAC
     ann = Profile(name="ann", is_default=True).new()
     personalities.add(ann)
@@ -168,13 +173,13 @@ def test_the_default_moves_in_one_step(personalities):
 def test_many_who_become_the_default_at_once_leave_one(personalities):
     def promote(personality_id):
         try:
-            personalities.change(personality_id, lambda one: replace(one, is_default=True))
+            personalities.change(personality_id, setting(is_default=True))
         except Conflict:
             return False
         return True
 
     for _ in range(5):
-        personalities.change(MARCEL, lambda one: replace(one, is_default=True))
+        personalities.change(MARCEL, setting(is_default=True))
         with ThreadPoolExecutor(2) as pool:
             assert any(pool.map(promote, (SHANTE, ZAC)))
         assert [one.is_default for one in personalities.list()].count(True) == 1
@@ -185,7 +190,7 @@ def test_many_who_become_the_default_at_once_leave_one(personalities):
 )
 def test_the_default_keeps_its_post(personalities, edit):
     with pytest.raises(Conflict, match="marcel is the default"):
-        personalities.change(MARCEL, lambda one: replace(one, **edit))
+        personalities.change(MARCEL, setting(**edit))
     with pytest.raises(Conflict, match="marcel is the default"):
         personalities.remove(MARCEL, lambda _: None)
     assert personalities.default().id == MARCEL

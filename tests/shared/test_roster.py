@@ -18,9 +18,10 @@ from shared.database import utc_now
 from shared.directory import Changes
 from shared.errors import BadSample, Conflict, NotFound, StateUnavailable
 from shared.models import Audio, AudioFormat
-from shared.personalities import Personalities, VoiceSettings
+from shared.personalities import Personalities
 from shared.roster import Roster
 from shared.samples.store import SampleStore
+from shared.voice_config import VoiceSettings
 from tests.shared.samples.sounds import encoded, silence, speech
 from tests.workers.utterances import utterance
 

@@ -20,6 +20,10 @@ def pcm() -> bytes:
     return encoded(speech())[44:]
 
 
+def opus() -> bytes:
+    return encoded(speech(), container="OGG", subtype="OPUS")
+
+
 def wav(data, *, rate_hz=RATE_HZ, channels=1, bits=16, kind=1, claimed_bytes=None) -> bytes:
     """A WAV file with a header that says what the test wants."""
     claimed = len(data) if claimed_bytes is None else claimed_bytes
@@ -36,6 +40,16 @@ def with_chunk(file, name, content, *, claimed_bytes=None) -> bytes:
     size = len(content) if claimed_bytes is None else claimed_bytes
     at = file.index(b"data")
     return file[:at] + struct.pack("<4sI", name, size) + content + file[at:]
+
+
+def with_open_sizes(rf64) -> bytes:
+    """The RF64 file, as who cannot go back to its head leaves it."""
+    at = rf64.index(b"ds64") + 8
+    return rf64[:at] + bytes(24) + rf64[at + 24 :]
+
+
+def without_last_page(ogg) -> bytes:
+    return b"".join(list(_pages(ogg))[:-1])
 
 
 def flac_of_hours(hours) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from shared.samples.child import inspect
@@ -21,8 +20,7 @@ def inspected(upload: bytes) -> Sample:
     try:
         return inspect(descriptor)
     finally:
-        with suppress(OSError):  # libsndfile closes what it cannot open
-            os.close(descriptor)
+        os.close(descriptor)
 
 
 def heard(sound) -> Sample:

@@ -21,9 +21,12 @@ from tests.shared.samples.hostile import (
     id3,
     mp3_of_minutes,
     ogg_of_hours,
+    opus,
     pcm,
     wav,
     with_chunk,
+    with_open_sizes,
+    without_last_page,
 )
 from tests.shared.samples.sounds import RATE_HZ, encoded, resampled, silence, speech, tone
 
@@ -66,6 +69,7 @@ def with_bad_float(value) -> bytes:
 
 TOO_LONG = "longer than 30 s"
 BROKEN = "broken or cut off"
+CUT_OFF = "The file is cut off"
 NO_SOUND = "no sound file"
 
 REFUSALS = {
@@ -99,6 +103,18 @@ REFUSALS = {
     "half an MP3": (lambda: encoded(speech(), container="MP3", subtype=None)[:60_000], BROKEN),
     "a FLAC's header": (lambda: encoded(speech(), container="FLAC")[:60], BROKEN),
     "a WAV's header": (lambda: wav(pcm())[:30], BROKEN),
+    "half a WAV": (lambda: wav(pcm())[: len(pcm()) // 2], r"468478 bytes of sound, and \d+ came"),
+    "a WAV without its last byte": (lambda: wav(pcm())[:-1], CUT_OFF),
+    "half an extensible WAV": (lambda: encoded(speech(), container="WAVEX")[:300_000], CUT_OFF),
+    "half an RF64": (lambda: encoded(speech(), container="RF64")[:300_000], CUT_OFF),
+    "half a Vorbis": (lambda: encoded(speech(), container="OGG", subtype="VORBIS")[:40_000], CUT_OFF),
+    "half an Opus": (lambda: encoded(speech(), container="OGG", subtype="OPUS")[:30_000], CUT_OFF),
+    "an OGG without its last byte": (
+        lambda: encoded(speech(), container="OGG", subtype="VORBIS")[:-1],
+        CUT_OFF,
+    ),
+    "an OGG without its last page": (lambda: without_last_page(opus()), CUT_OFF),
+    "a million chunks": (lambda: wav(pcm()).replace(b"data", b"junk\0\0\0\0" * 1_180_000 + b"data"), BROKEN),
     "a chunk that claims 4 GB": (
         lambda: with_chunk(wav(pcm()), b"junk", b"", claimed_bytes=STREAMED),
         r"broken or cut off|0\.00 s",
@@ -133,7 +149,13 @@ def test_it_is_refused_with_its_reason_within_two_seconds_and_200_mb(make, reaso
 
 
 ODD_BUT_GOOD = {
-    "4 GB claimed, as who records into a pipe does": lambda: wav(pcm(), claimed_bytes=STREAMED),
+    "4 GB claimed, as ffmpeg does into a pipe": lambda: wav(pcm(), claimed_bytes=STREAMED),
+    "2 GB claimed, as arecord does": lambda: wav(pcm(), claimed_bytes=0x80000000),
+    "nearly 2 GB claimed, as SoX does": lambda: wav(pcm(), claimed_bytes=0x7FFFF000),
+    "a size left at 0": lambda: wav(pcm(), claimed_bytes=0),
+    "RF64 with its sizes left at 0": lambda: with_open_sizes(encoded(speech(), container="RF64")),
+    "something behind the sound": lambda: wav(pcm()) + b"LIST\4\0\0\0INFO",
+    "something behind an OGG": lambda: opus() + bytes(500),
     "RF64": lambda: encoded(speech(), container="RF64"),
     "extensible": lambda: encoded(speech(), container="WAVEX"),
     "BWF": lambda: with_chunk(wav(pcm()), b"bext", bytes(602)),

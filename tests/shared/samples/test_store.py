@@ -136,11 +136,25 @@ def test_a_place_that_is_no_folder_is_unavailable(tmp_path):
         store.put(b"RIFF")
 
 
+def test_a_check_leaves_nothing_behind(store, url):
+    kept = store.put(b"RIFF")
+    before = names(url)
+    store.check()
+    assert names(url) == before
+    store.delete(kept)
+
+
+def test_a_check_of_a_folder_that_is_still_to_be_made_makes_none(tmp_path):
+    SampleStore(str(tmp_path / "state" / "samples")).check()
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("url", ["nonsense://samples", "s3://no-such-bucket/samples"])
 @pytest.mark.usefixtures("s3_url")
 def test_a_place_that_does_not_exist_is_unavailable(url):
-    with pytest.raises(StateUnavailable, match="VOICEFARM_SAMPLES_URL"):
-        SampleStore(url).put(b"RIFF")
+    for use in (lambda store: store.put(b"RIFF"), SampleStore.check):
+        with pytest.raises(StateUnavailable, match="VOICEFARM_SAMPLES_URL"):
+            use(SampleStore(url))
 
 
 @pytest.mark.parametrize(
