@@ -99,6 +99,13 @@ def test_the_page_knows_the_farms_bound_and_default(client):
     ]
 
 
+def test_the_page_knows_what_a_sample_may_be(client):
+    page = client.get("/").text
+    assert 'data-min-seconds="5.0" data-max-seconds="30.0"' in page
+    assert 'data-max-bytes="10000000"' in page
+    assert "5 to 30 seconds of one voice; at most 10 MB" in page
+
+
 def test_the_policy_lets_nothing_in_from_elsewhere_and_nothing_inline(client):
     answer = client.get("/")
     policy = answer.headers["Content-Security-Policy"]
