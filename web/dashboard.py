@@ -8,13 +8,16 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 
 from shared import sessions
 from shared.errors import StateUnavailable
-from shared.models import Quality, SpeechRequest
+from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE, Quality, SpeechRequest
+from shared.samples.records import MAX_DURATION_S, MAX_UPLOAD_BYTES, MIN_DURATION_S
+from shared.voices import Gender
 from web.auth import cookie_name
 from web.context import farm
 
 blueprint = Blueprint("dashboard", __name__)
 
-# Everything the page is made of lies beside it; the sound it plays is a blob of its own.
+# Everything the page is made of lies beside it, as does the recorder's worklet; what it plays is a blob of
+# its own.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "media-src 'self' blob:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
@@ -36,6 +39,11 @@ def index() -> Response:
         max_text_chars=farm().settings.max_text_chars,
         qualities=list(Quality),
         default_quality=SpeechRequest.model_fields["quality"].default,
+        genders=list(Gender),
+        speed_range=SPEED_RANGE,
+        pitch_range=PITCH_RANGE_SEMITONES,
+        sample_seconds=(MIN_DURATION_S, MAX_DURATION_S),
+        max_upload_bytes=MAX_UPLOAD_BYTES,
     )
     return _protected(make_response(page))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import wave
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,23 +16,31 @@ from shared.connections import front_client
 from shared.ledger import Attempt, Ledger, Result
 from shared.presence import Presence, Worker
 from tests.farm import RunningFarm, running_farm
+from tests.shared.samples.sounds import encoded, speech
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, BrowserType, Page
+    import httpx
+    from playwright.sync_api import Browser, BrowserType, Locator, Page
 
     from shared.ledger import Claim
 
 expect.set_options(timeout=20_000)
 
+# A voice as a file that a browser's file chooser gives.
+WAV = {"name": "ann.wav", "mimeType": "audio/wav", "buffer": encoded(speech())}
 
-def launch(chromium: BrowserType, autoplay: str) -> Browser:
-    """Start Chromium without what it does for its maker; it cannot sandbox itself where tests run as root."""
+
+def launch(chromium: BrowserType, autoplay: str, *more: str) -> Browser:
+    """Start Chromium without what it does for its maker; it cannot sandbox itself where tests run as root.
+
+    `more`: options of its command line.
+    """
     quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
     options = ["--no-sandbox", "--no-first-run", *(f"--disable-{what}" for what in quiet)]
     return chromium.launch(
-        executable_path=shutil.which("chromium"), args=[*options, f"--autoplay-policy={autoplay}"]
+        executable_path=shutil.which("chromium"), args=[*options, *more, f"--autoplay-policy={autoplay}"]
     )
 
 
@@ -69,10 +79,10 @@ def complaints() -> list[str]:
     return []
 
 
-@pytest.fixture
-def page(browser, complaints) -> Iterator[Page]:
-    """A page without a session; nothing may go wrong in it but requests that were refused."""
-    context = browser.new_context()
+@contextmanager
+def watched_page(browser: Browser, complaints: list[str], **options: object) -> Iterator[Page]:
+    """Open a page without a session; nothing may go wrong in it but requests that were refused."""
+    context = browser.new_context(**options)
     page = context.new_page()
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -82,10 +92,77 @@ def page(browser, complaints) -> Iterator[Page]:
 
 
 @pytest.fixture
+def page(browser, complaints) -> Iterator[Page]:
+    """A page as `watched_page` opens it."""
+    with watched_page(browser, complaints) as page:
+        yield page
+
+
+@pytest.fixture(scope="package")
+def hearing_browser(chromium, tmp_path_factory) -> Iterator[Browser]:
+    """A browser whose microphone hears espeak, over and over."""
+    heard = tmp_path_factory.mktemp("microphone") / "speech.wav"
+    heard.write_bytes(encoded(speech()))
+    microphone = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={heard}")
+    browser = launch(chromium, "no-user-gesture-required", *microphone)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def http(farm) -> Iterator[httpx.Client]:
+    """A client of the farm with the admin's key."""
+    with farm.client() as client:
+        yield client
+
+
+@pytest.fixture
+def ann(http) -> Iterator[str]:
+    """The address of a personality Ann without a sample, who is gone afterwards."""
+    made = http.post("/api/voice/personalities", json={"name": "ann", "personality_name": "Ann"})
+    yield made.headers["Location"]
+    http.delete(made.headers["Location"])
+
+
+@pytest.fixture
 def speaking(page, farm) -> Page:
     """The page, opened with the printed link of a farm that speaks."""
     page.goto(farm.link())
     return page
+
+
+@pytest.fixture
+def voices(page, farm) -> Page:
+    """The part Voices of the page."""
+    page.goto(f"{farm.link()}#voices")
+    expect(row(page, "Marcel")).to_be_visible()
+    return page
+
+
+def row(page: Page, shown_name: str) -> Locator:
+    """Give what the part Voices shows of a personality."""
+    heading = page.get_by_role("heading", name=re.compile(f"^{shown_name}( (Default|Inactive))?$"), level=3)
+    return page.locator("#roster").get_by_role("listitem").filter(has=heading)
+
+
+def open_voice(page: Page) -> Locator:
+    """Open the dialog of Ann."""
+    row(page, "Ann").get_by_role("button", name=re.compile("voice", re.IGNORECASE)).click()
+    return page.get_by_role("dialog", name="The voice of Ann")
+
+
+def choose(page: Page, file: dict) -> None:
+    page.get_by_text("Upload a file", exact=True).click()
+    page.get_by_label("Drop a file here").set_input_files(file)
+
+
+def send(page: Page) -> None:
+    page.get_by_label("Whoever speaks in it agrees").check()
+    page.get_by_role("button", name="Use this voice").click()
+
+
+def expect_taken(page: Page) -> None:
+    expect(page.get_by_role("heading", name=re.compile("^The sample is (good|excellent)$"))).to_be_focused()
 
 
 class PlayedWorker:

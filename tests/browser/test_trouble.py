@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +13,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.test_speaking import expect_sound, speak
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.farm import RunningFarm
 
 
@@ -101,7 +103,8 @@ def test_a_farm_without_workers_says_when_to_try_again(page, silent_farm):
 
 def test_a_farm_that_stops_in_mid_way_is_missed_and_found_again(waiting, silent_farm, worker):
     job_id = queue(waiting, "Nobody answers.")
-    _while_stopped(silent_farm, lambda: expect_problem(waiting, "The farm does not answer", "make up"))
+    with stopped(silent_farm):
+        expect_problem(waiting, "The farm does not answer", "make up")
     worker.beat()
     waiting.get_by_role("button", name="Try again").click()
     expect(waiting.get_by_role("heading", name="Waiting…")).to_be_visible()
@@ -109,10 +112,12 @@ def test_a_farm_that_stops_in_mid_way_is_missed_and_found_again(waiting, silent_
     expect_sound(waiting, "COALESCED")
 
 
-def _while_stopped(farm: RunningFarm, check) -> None:
+@contextmanager
+def stopped(farm: RunningFarm) -> Iterator[None]:
+    """Let nobody answer meanwhile."""
     farm["web"].stop()
     try:
-        check()
+        yield
     finally:
         farm["web"].start()
         farm.wait_until_it_answers("/healthz")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import web
 from shared.cli.migrate import migrate
 from shared.farm import Farm
 from shared.sessions import issue_code
@@ -16,6 +18,8 @@ from web import create_app
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
+
+STATIC = Path(web.__file__).parent / "static"
 
 
 @pytest.fixture
@@ -87,12 +91,19 @@ def test_the_link_can_be_loaded_again_when_redis_was_not_there(client, code, red
 def test_the_page_knows_the_farms_bound_and_default(client):
     page = client.get("/").text
     assert 'data-max-chars="77"' in page
-    assert re.findall(r'value="(\w+)"( checked)?', page) == [
+    assert re.findall(r'name="quality" value="(\w+)"( checked)?', page) == [
         ("highest", ""),
         ("high", " checked"),
         ("medium", ""),
         ("fast", ""),
     ]
+
+
+def test_the_page_knows_what_a_sample_may_be(client):
+    page = client.get("/").text
+    assert 'data-min-seconds="5.0" data-max-seconds="30.0"' in page
+    assert 'data-max-bytes="10000000"' in page
+    assert "5 to 30 seconds of one voice; at most 10 MB" in page
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere_and_nothing_inline(client):
@@ -105,15 +116,18 @@ def test_the_policy_lets_nothing_in_from_elsewhere_and_nothing_inline(client):
 
 
 def test_every_file_of_the_page_is_served_with_its_type_and_asked_for_again_only_when_it_changed(client):
-    types = {}
-    for path in set(re.findall(r'"(/static/[^"]+)"', client.get("/").text)):
+    types = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+    for file in STATIC.iterdir():
+        path = f"/static/{file.name}"
         with client.get(path) as answer:
-            types[path] = answer.mimetype
+            assert (answer.status_code, answer.mimetype) == (200, types[file.suffix])
             assert answer.headers["Cache-Control"] == "no-cache"
         with client.get(path, headers={"If-None-Match": answer.headers["ETag"]}) as again:
             assert (again.status_code, again.data) == (304, b"")
-    assert types == {
-        "/static/favicon.svg": "image/svg+xml",
-        "/static/page.css": "text/css",
-        "/static/page.js": "text/javascript",
-    }
+
+
+def test_every_file_that_the_page_is_made_of_is_there_and_there_is_no_other(client):
+    wanted = set(re.findall(r'"/static/([^"]+)"', client.get("/").text + client.get("/docs").text))
+    for module in STATIC.glob("*.js"):
+        wanted |= set(re.findall(r'(?:from |URL\()"(?:\./)?([^"/]+\.js)"', module.read_text()))
+    assert wanted == {file.name for file in STATIC.iterdir()}

@@ -1,0 +1,55 @@
+// The panel in which a file is chosen, or dropped.
+
+import { $ } from "./dom.js";
+import { objection } from "./sample-file.js";
+import { seconds, size } from "./words.js";
+
+/** Makes it work until the signal is given; `onSample` gets the file, and null when it cannot be one. */
+export function startFilePanel({ dialog, onSample, onDropped, signal }) {
+  const input = $("file-input");
+  const audio = $("file-audio");
+  let latest = null;
+
+  async function choose(file) {
+    latest = file;
+    onSample(null);
+    URL.revokeObjectURL(audio.src);
+    audio.hidden = true;
+    $("file-error").textContent = "";
+    $("file-about").textContent = file.name;
+    const reason = await objection(file, Number(input.dataset.maxBytes));
+    if (file !== latest || signal.aborted) return;
+    $("file-error").textContent = reason;
+    if (reason) return;
+    $("file-about").textContent = `${file.name}, ${size(file.size)}`;
+    audio.src = URL.createObjectURL(file);
+    onSample(file);
+  }
+
+  input.addEventListener("change", () => {
+    if (input.files.length > 0) choose(input.files[0]);
+  });
+  audio.addEventListener("loadedmetadata", () => {
+    $("file-about").textContent = `${latest.name}, ${size(latest.size)}, ${seconds(audio.duration)}`;
+    audio.hidden = false;
+  });
+  // Anywhere in the dialog, as a browser would leave the page for what is dropped beside the panel.
+  for (const type of ["dragenter", "dragover"]) {
+    dialog.addEventListener(type, (event) => {
+      event.preventDefault();
+      dialog.dataset.drop = "true";
+    });
+  }
+  dialog.addEventListener("dragleave", (event) => {
+    if (!dialog.contains(event.relatedTarget)) delete dialog.dataset.drop;
+  });
+  dialog.addEventListener("drop", (event) => {
+    event.preventDefault();
+    delete dialog.dataset.drop;
+    const [file] = event.dataTransfer.files;
+    if (!file) return;
+    onDropped();
+    choose(file);
+  });
+  signal.addEventListener("abort", () => URL.revokeObjectURL(audio.src), { once: true });
+}

@@ -1,0 +1,133 @@
+// The dialog in which a personality is given a voice: recorded or uploaded, with consent, and judged.
+
+import { Problem } from "./api.js";
+import { $, element } from "./dom.js";
+import { attemptIn, confirmed, openDialog } from "./dialog.js";
+import { startFilePanel } from "./file-panel.js";
+import { roster } from "./personalities.js";
+import { startRecordPanel } from "./record-panel.js";
+import { date, seconds } from "./words.js";
+
+/** Opens it for a personality; `onSpeak` is called when somebody wants to hear the voice. */
+export function openVoice(personality, { onSpeak }) {
+  const closed = new AbortController();
+  const dialog = openDialog("voice-dialog");
+  const form = $("voice");
+  const samples = { record: null, file: null };
+  const { signal } = closed;
+  dialog.addEventListener("close", () => closed.abort());
+
+  const recordPanel = startRecordPanel({
+    language: personality.language,
+    onSample: (sample) => (samples.record = sample),
+    signal,
+  });
+  startFilePanel({
+    dialog,
+    onSample: (sample) => (samples.file = sample),
+    onDropped: () => chooseSource("file"),
+    signal,
+  });
+
+  function chooseSource(source) {
+    form.elements.source.value = source;
+    $("record").hidden = source !== "record";
+    $("file").hidden = source !== "file";
+    recordPanel.stop();
+  }
+
+  async function send() {
+    const sample = samples[form.elements.source.value];
+    check(sample, form.elements);
+    const sending = $("sending");
+    sending.hidden = false;
+    try {
+      const verdict = await roster.giveVoice(personality.id, sample, { signal, onProgress: showSent });
+      if (!signal.aborted) showVerdict(verdict);
+    } finally {
+      sending.hidden = true;
+    }
+  }
+
+  $("voice-title").textContent = `The voice of ${personality.personality_name}`;
+  startKept({ personality, dialog, signal });
+  for (const choice of form.elements.source) choice.addEventListener("change", () => chooseSource(choice.value));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    attemptIn(form, send);
+  });
+  $("voice-anew").addEventListener("click", () => {
+    dialog.addEventListener("close", () => openVoice(roster.get(personality.id), { onSpeak }));
+    dialog.close();
+  });
+  $("voice-speak").hidden = !personality.is_active;
+  $("voice-speak").addEventListener("click", () => {
+    dialog.close();
+    onSpeak(personality);
+  });
+}
+
+/** Tells what is missing before anything is sent. */
+function check(sample, { source, consent }) {
+  if (!sample) {
+    const detail = source.value === "record" ? "Record a voice first." : "Choose a file first.";
+    throw new Problem({ title: "There is no sample yet", detail });
+  }
+  if (consent.checked) return;
+  const message = "Tick this if it is so; without consent no voice can be used.";
+  throw new Problem({ code: "invalid_request", detail: message, errors: [{ field: "consent", message }] });
+}
+
+function showSent(share) {
+  if (share < 1) {
+    $("sent").value = share;
+    $("sending-news").textContent = `Sending… ${Math.round(100 * share)} %`;
+  } else {
+    $("sent").removeAttribute("value");
+    $("sending-news").textContent = "The farm listens to it…";
+  }
+}
+
+function showVerdict({ score, rating, warnings, duration_seconds, sample_rate }) {
+  $("giving").hidden = $("kept").hidden = true;
+  $("verdict").hidden = false;
+  $("verdict").dataset.rating = rating;
+  $("verdict-score").textContent = score;
+  $("verdict-title").textContent = `The sample is ${rating}`;
+  $("verdict-about").textContent = `${seconds(duration_seconds)} at ${sample_rate / 1000} kHz.`;
+  $("verdict-warnings").replaceChildren(...warnings.map((warning) => element("li", warning)));
+  $("verdict-title").focus();
+}
+
+/** Shows the sample that there is, to listen to and to remove. */
+function startKept({ personality, dialog, signal }) {
+  const { sample_metadata: metadata } = personality.voice_config;
+  $("giving-title").textContent = metadata ? "A new one in its place" : "A sample of the voice";
+  $("kept").hidden = !metadata;
+  if (!metadata) return;
+  $("kept-about").textContent = `${seconds(metadata.duration)}, of ${date(metadata.uploaded_at)}`;
+  const audio = $("kept-audio");
+  $("kept-listen").addEventListener("click", () =>
+    attemptIn($("voice"), async () => {
+      audio.src = URL.createObjectURL(await roster.voice(personality.id, { signal }));
+      audio.hidden = false;
+      $("kept-listen").hidden = true;
+      audio.focus();
+      await audio.play();
+    }),
+  );
+  signal.addEventListener("abort", () => URL.revokeObjectURL(audio.src), { once: true });
+  $("kept-remove").addEventListener("click", async () => {
+    audio.pause();
+    if (await confirmRemoval(personality)) dialog.close();
+  });
+}
+
+function confirmRemoval({ id, personality_name }) {
+  return confirmed({
+    title: `Remove the voice of ${personality_name}?`,
+    text: "The sample and everything that was made from it are gone for good. The personality stays.",
+    yes: "Remove",
+    action: () => roster.removeVoice(id),
+  });
+}
