@@ -43,5 +43,6 @@ worker_prefetch_multiplier = 1
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 worker_send_task_events = True  # for Flower
+worker_consumer = "workers.consumer:Consumer"
 worker_enable_remote_control = True
 task_time_limit = _settings.synthesis_timeout_seconds

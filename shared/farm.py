@@ -58,8 +58,10 @@ class _Order:
     """As it was sent, with personality and language filled in."""
     owner: str
     idempotency: Idempotency | None
+    live: frozenset[str]
+    """The providers that have a live worker."""
     looked_at_ms: int
-    """When the cache was asked, by the ledger's clock; audio made since will do."""
+    """A moment before the cache is asked, by the ledger's clock; audio made since will do."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ class Farm:
             raise NoVoiceSample
         utterance = resolve(request, personality)
         resolved = {"personality_id": utterance.personality_id, "language": utterance.language}
+        now_ms, workers = self.presence.roll_call()
         return _Order(
             key=cache_key(utterance, self.router.digest),
             utterance=utterance,
@@ -168,7 +171,8 @@ class Farm:
             request=request.model_copy(update=resolved),
             owner=caller.id,
             idempotency=idempotency,
-            looked_at_ms=self.ledger.now_ms(),
+            live=frozenset(worker.provider for worker in workers),
+            looked_at_ms=now_ms,
         )
 
     def _look(self, order: _Order) -> CachedAudio | None:
@@ -196,7 +200,7 @@ class Farm:
 
     def _submit(self, order: _Order) -> Job:
         chain = self.router.chain(order.utterance, order.voice)
-        provider = self.router.choose(chain, self.presence.live())
+        provider = self.router.choose(chain, order.live)
         may_begin = self.rate_limit.take(order.owner)
         try:
             submitted = self.ledger.submit(

@@ -27,6 +27,8 @@ _SSML = re.compile(
     r"|<\?xml\b",
     re.IGNORECASE,
 )
+# Categories Cc and Cs, but for white space.
+_UNSPOKEN = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _PARAGRAPH_BREAK = re.compile(r"\s*\n\s*\n\s*")
 _WHITE_SPACE = re.compile(r"[^\S\n]*\n[^\S\n]*|[^\S\n]+")
 
@@ -81,7 +83,7 @@ def normalize_text(text: str) -> str:
     paragraph break (two newlines), any other one space; case kept.
     """
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in {"Cc", "Cs"})
+    text = _UNSPOKEN.sub("", text)
     paragraphs = (_WHITE_SPACE.sub(" ", part).strip() for part in _PARAGRAPH_BREAK.split(text))
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 

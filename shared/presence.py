@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from shared.connections import state_errors
 from shared.provider_stats import ProviderStats
@@ -17,10 +17,13 @@ HEARTBEAT_S = 2.0
 LIVE_FOR_MS = 7_000
 
 _LIVE = """
-local now_ms = redis.call('TIME')[1] * 1000
-local names = redis.call('ZRANGEBYSCORE', 'voice:workers', now_ms - ARGV[1], '+inf')
-for i, name in ipairs(names) do names[i] = redis.call('GET', 'voice:worker:' .. name) end
-return names
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local answer = {now_ms}
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', 'voice:workers', now_ms - ARGV[1], '+inf')) do
+  table.insert(answer, redis.call('GET', 'voice:worker:' .. name))
+end
+return answer
 """
 
 
@@ -63,11 +66,15 @@ class Presence:
             self._redis.zrem("voice:workers", worker.name)
             self._redis.delete(f"voice:worker:{worker.name}")
 
+    def roll_call(self) -> tuple[int, list[Worker]]:
+        """Give the time by the server's clock, in milliseconds since 1970, and every worker live then."""
+        with state_errors():
+            now_ms, *records = cast("list[Any]", self._live(args=[LIVE_FOR_MS]))
+        return now_ms, [Worker(**json.loads(record)) for record in records if record]
+
     def workers(self) -> list[Worker]:
         """Give every live worker."""
-        with state_errors():
-            records = cast("list[bytes | None]", self._live(args=[LIVE_FOR_MS]))
-        return [Worker(**json.loads(record)) for record in records if record]
+        return self.roll_call()[1]
 
     def live(self) -> frozenset[str]:
         """Give the names of the providers that have a live worker."""

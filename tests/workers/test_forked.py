@@ -153,6 +153,13 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children()}
 
 
+def copies_of(function: ForkedFunction) -> set[int]:
+    """Those that its server has made, once there is one."""
+    server = psutil.Process(function._server._pid)
+    until(server.children, "there is a copy", 10)
+    return {copy.pid for copy in server.children()}
+
+
 def pid_of(answer: bytes) -> int:
     return int(answer.split()[0])
 
@@ -193,17 +200,15 @@ def test_a_kept_copy_that_ends_is_a_failure_and_the_next_call_gets_a_new_one(cop
 
 
 def test_no_call_is_in_a_copy_in_which_another_was(fresh):
-    before = children()
-    calls = [pid_of(fresh(b"")) for _ in range(20)]
-    assert len(set(calls)) == 20
-    until(lambda: fresh(b"") and len(children() - before) <= 2, "those that were called have ended", 10)
+    assert len({pid_of(fresh(b"")) for _ in range(20)}) == 20
+    until(lambda: fresh(b"") and len(copies_of(fresh)) <= 3, "those that were called have ended", 10)
 
 
 def test_a_fresh_copy_waits_for_the_next_call(fresh):
-    before = children()
-    first = pid_of(fresh(b""))
-    [waiting] = children() - before - {first}
+    fresh.start()
+    [waiting] = copies_of(fresh)
     assert pid_of(fresh(b"")) == waiting
+    assert pid_of(fresh(b"")) != waiting
 
 
 @pytest.mark.parametrize("question", [b"signal 11", b"hang", b"err", b"fail"])
@@ -215,12 +220,38 @@ def test_after_a_failure_the_next_call_is_in_a_fresh_copy(fresh, question):
 
 @pytest.mark.parametrize("function", ["copy", "fresh"])
 def test_a_copy_that_was_ended_while_it_waited_is_replaced(function, request):
-    called, before = request.getfixturevalue(function), children()
+    called = request.getfixturevalue(function)
     called.start()
-    [waiting] = children() - before
+    [waiting] = copies_of(called)
     os.kill(waiting, signal.SIGKILL)
     until(lambda: psutil.Process(waiting).status() == psutil.STATUS_ZOMBIE, "it has ended", 10)
     assert called(b"well").endswith(b"well")
+
+
+@pytest.mark.parametrize("function", ["copy", "fresh"])
+def test_a_server_that_was_ended_is_replaced(function, request):
+    called, before = request.getfixturevalue(function), children()
+    called.start()
+    [server] = children() - before
+    os.kill(server, signal.SIGKILL)
+    until(lambda: psutil.Process(server).status() == psutil.STATUS_ZOMBIE, "it has ended", 10)
+    assert [called(b"well")[-4:] for _ in range(3)] == [b"well"] * 3
+
+
+def test_an_attempt_that_ends_otherwise_ends_its_copy(copy):
+    """As when Celery's time limit or Ctrl-C interrupts the wait."""
+    before = pid_of(copy(b""))
+    signal.signal(signal.SIGUSR1, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    with pytest.raises(KeyboardInterrupt):
+        copy(b"hang")
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    until(
+        lambda: not psutil.pid_exists(before) or psutil.Process(before).status() == psutil.STATUS_ZOMBIE,
+        "end",
+        10,
+    )
+    assert pid_of(copy(b"")) != before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)

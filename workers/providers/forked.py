@@ -1,4 +1,9 @@
-"""Runs a function in copies of this process: what it crashes, leaks or leaves behind ends with the copy."""
+"""Runs a function in copies of this process: what it crashes, leaks or leaves behind ends with the copy.
+
+This process → its fork server, a copy that only makes copies → copies that call the function. The server is
+small and idle, so that forks are cheap; this process would pay for each with a page fault at every page that it
+writes to afterwards.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +11,44 @@ import faulthandler
 import gc
 import os
 import signal
-from collections import deque
+import socket
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from threading import Lock, RLock, get_ident
-from typing import TYPE_CHECKING, ClassVar, Generic, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Generic, NoReturn, ParamSpec
 from weakref import WeakSet
 
 from shared.errors import EngineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from multiprocessing.connection import Connection
+    from collections.abc import Callable, Iterator
 
 P = ParamSpec("P")
 
-# Held while pipes are opened or closed, so that every copy inherits them as this process knows them.
-# Reentrant, because a garbage collection may close one at any moment.
-_pipes_lock = RLock()
+_ANSWER, _FAILURE = b"+", b"-"
+_FORK, _WAIT = b"fork", b"wait "
+_MESSAGE_BYTES = 64
+
+# This process's ends of its pipes. A fork server inherits them, and must not keep them open for the others.
+_ends: WeakSet[Connection | socket.socket] = WeakSet()
+# Held while one is opened or closed, so that a server inherits them as this process knows them. Reentrant,
+# because a garbage collection may close one at any moment.
+_ends_lock = RLock()
 
 _waited_for: dict[int, _Copy] = {}
 _waited_for_lock = Lock()
-_ANSWER, _FAILURE = b"+", b"-"
 
 
 class ForkedFunction(Generic[P]):
     """A function that is called in a copy of this process, one call at a time in each.
 
     The copy is kept from call to call; a call that crashes it or takes too long ends it, and the next gets a
-    new one. With `always_fresh` every call has a copy that no other was in: the next one's is made while this
-    one works, so that nobody waits for a fork.
+    new one. With `always_fresh` every call has a copy in which no other was; it was made during the call
+    before, so that nobody waits for a fork.
 
-    The copy has one thread only. The function must not import, log, or take a lock that another thread may
-    hold; its arguments are pickled.
+    Copies are what this process was at the first `start` or call, with one thread. The function must not take
+    a lock that another thread may have held then; its arguments are pickled.
     """
 
     def __init__(self, work: Callable[P, bytes], *, limit_s: int, always_fresh: bool = False) -> None:
@@ -46,13 +56,13 @@ class ForkedFunction(Generic[P]):
         self._limit_s = limit_s
         self._always_fresh = always_fresh
         self._lock = Lock()
-        self._idle: _Copy | None = None
+        self._server: _ForkServer | None = None
+        self._idle: list[_Copy] = []
 
     def start(self) -> None:
-        """Make a copy, unless one waits; it ends with this process or object, whatever ends that."""
+        """Make the first copy; all end with this process or object, whatever ends that."""
         with self._lock:
-            if self._idle is None:
-                self._idle = _Copy(self._work, self._limit_s)
+            self._running_server()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Give what the function returns.
@@ -60,34 +70,44 @@ class ForkedFunction(Generic[P]):
         Raises:
             EngineFailed: it raised it, crashed, or took longer than `limit_s`.
         """
-        copy = self._take()
+        with self._lock:
+            copy = self._idle.pop() if self._idle else self._fresh()
+            while copy.has_ended():
+                copy = self._fresh()
         with _at_work(copy):
-            copy.send(args, kwargs)
-            if self._always_fresh:
-                self.start()
-            answer = copy.receive()
+            answer = copy.ask(args, kwargs)
         if answer is None:
-            raise copy.failure()
+            raise self._failure(copy)
         if self._always_fresh:
             copy.close()
         else:
-            self._put_back(copy)
+            self._idle.append(copy)
         if answer[:1] == _FAILURE:
             raise EngineFailed(answer[1:].decode())
         return answer[1:]
 
-    def _take(self) -> _Copy:
-        with self._lock:
-            idle, self._idle = self._idle, None
-        if idle is None or idle.has_ended():
-            return _Copy(self._work, self._limit_s)
-        return idle
+    def _running_server(self) -> _ForkServer:
+        if self._server is None:
+            self._server = _ForkServer(self._work, self._limit_s)
+        return self._server
 
-    def _put_back(self, copy: _Copy) -> None:
+    def _fresh(self) -> _Copy:
+        try:
+            return self._running_server().copy()
+        except OSError:  # somebody ended it
+            self._server = None
+            return self._running_server().copy()
+
+    def _failure(self, copy: _Copy) -> EngineFailed:
+        """Give what an end before the answer means."""
+        copy.close()
         with self._lock:
-            other, self._idle = self._idle, copy
-        if other:
-            other.close()
+            exit_code = self._server.wait(copy.pid) if self._server else 0
+        if exit_code == -signal.SIGALRM:
+            return EngineFailed(f"the engine took longer than {self._limit_s} s")
+        if exit_code < 0:
+            return EngineFailed(f"the engine crashed ({signal.Signals(-exit_code).name})")
+        return EngineFailed("the engine failed unexpectedly")
 
 
 def end_copy(thread: int) -> None:
@@ -112,85 +132,134 @@ def _at_work(copy: _Copy) -> Iterator[None]:
 
 
 class _Copy:
-    """A copy of this process that answers until the other end of its pipe is closed."""
+    """This process's view of a copy, which answers until its pipe is closed."""
 
-    _pipes: ClassVar[WeakSet[Connection]] = WeakSet()
-    """This process's ends, which every copy inherits, and which it would keep open for the others."""
-    _leaving: ClassVar[deque[int]] = deque()
-    """Closed ones that may not have ended yet: it takes a moment, which need hold up nobody."""
-
-    def __init__(self, work: Callable[..., bytes], limit_s: int) -> None:
-        self._limit_s = limit_s
-        with _pipes_lock:
-            self._reap()
-            self._pipe, theirs = Pipe()
-            self._pipes.add(self._pipe)
-            self._pid = os.fork()
-            if self._pid == 0:
-                _answer_until_closed(work, theirs, limit_s, unneeded=self._pipes)
-            theirs.close()
+    def __init__(self, pid: int, end: int) -> None:
+        self.pid = pid
+        self._pipe = Connection(end)
+        with _ends_lock:
+            _ends.add(self._pipe)
 
     def has_ended(self) -> bool:
-        """Tell whether somebody ended it while it was idle."""
-        if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
-            return False
-        self._close_pipe()
-        return True
+        """Tell whether somebody ended it while it waited."""
+        return self._pipe.poll()
 
-    def send(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-        with suppress(OSError):  # it has ended: nothing will be received
-            self._pipe.send((args, kwargs))
-
-    def receive(self) -> bytes | None:
+    def ask(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes | None:
         """Give the answer; None when it ended before that."""
         try:
+            self._pipe.send((args, kwargs))
             return self._pipe.recv_bytes()
         except (EOFError, OSError):
             return None
 
     def kill(self) -> None:
-        os.kill(self._pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let it end; nobody waits for that."""
-        if self._close_pipe():
-            self._leaving.append(self._pid)
-
-    def _close_pipe(self) -> bool:
-        """Close this end; False when it was closed before."""
-        with _pipes_lock:
-            was_open = not self._pipe.closed
+        with _ends_lock:
             self._pipe.close()
-        return was_open
+
+    __del__ = close
+
+
+class _ForkServer:
+    """This process's view of its fork server; there is always one copy more than were taken."""
+
+    def __init__(self, work: Callable[..., bytes], limit_s: int) -> None:
+        with _ends_lock:
+            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            _ends.add(self._socket)
+            self._pid = os.fork()
+            if self._pid == 0:
+                _serve(theirs, work, limit_s)
+            theirs.close()
+        self._copies: list[_Copy] = []
+        self._socket.send(_FORK)
+
+    def copy(self) -> _Copy:
+        """Give a copy and order the next.
+
+        Raises:
+            OSError: the server has ended.
+        """
+        self._socket.send(_FORK)
+        while not self._copies:
+            self._receive()
+        return self._copies.pop(0)
+
+    def wait(self, pid: int) -> int:
+        """Give the exit code of a copy, negative for the signal that ended it; 0 if nobody knows."""
+        try:
+            self._socket.send(_WAIT + b"%d" % pid)
+            while (exit_code := self._receive()) is None:
+                pass
+        except OSError:
+            return 0
+        return exit_code
+
+    def _receive(self) -> int | None:
+        """Take in a copy, or give the exit code that was asked for."""
+        message, ends, _, _ = socket.recv_fds(self._socket, _MESSAGE_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
+        if not message:
+            raise ConnectionResetError("The fork server has ended.")
+        if not ends:
+            return int(message)
+        self._copies.append(_Copy(int(message), ends[0]))
+        return None
 
     def __del__(self) -> None:
-        self.close()
-
-    def _reap(self) -> None:
-        for pid in [self._leaving.popleft() for _ in range(len(self._leaving))]:
-            if os.waitpid(pid, os.WNOHANG)[0] == 0:
-                self._leaving.append(pid)
-
-    def failure(self) -> EngineFailed:
-        """Give what its end before the answer means."""
-        self._close_pipe()
-        exit_code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        if exit_code == -signal.SIGALRM:
-            return EngineFailed(f"the engine took longer than {self._limit_s} s")
-        if exit_code < 0:
-            return EngineFailed(f"the engine crashed ({signal.Signals(-exit_code).name})")
-        return EngineFailed("the engine failed unexpectedly")
+        with _ends_lock:
+            self._socket.close()
+        with suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
 
 
-def _answer_until_closed(
-    work: Callable[..., bytes], pipe: Connection, limit_s: int, *, unneeded: Iterable[Connection]
-) -> NoReturn:
+def _serve(orders: socket.socket, work: Callable[..., bytes], limit_s: int) -> NoReturn:
+    """Make copies until the other end is closed."""
     try:
-        for other in unneeded:
-            other.close()
+        for end in _ends:
+            end.close()
         _guard()
+        failed: dict[int, int] = {}
+        while order := orders.recv(_MESSAGE_BYTES):
+            if order == _FORK:
+                failed.update(_reap())
+                ours, theirs = Pipe()
+                pid = os.fork()
+                if pid == 0:
+                    orders.close()
+                    ours.close()
+                    _answer(theirs, work, limit_s)
+                theirs.close()
+                socket.send_fds(orders, [b"%d" % pid], [ours.fileno()])
+                ours.close()
+            else:
+                pid = int(order.removeprefix(_WAIT))
+                status = failed.pop(pid, None) or os.waitpid(pid, 0)[1]
+                orders.send(b"%d" % os.waitstatus_to_exitcode(status))
+    finally:
+        os._exit(0)
+
+
+def _reap() -> Iterator[tuple[int, int]]:
+    """Take note of the children that have ended; give those that failed, with their wait statuses."""
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+            if ended[1]:
+                yield ended
+
+
+def _answer(pipe: Connection, work: Callable[..., bytes], limit_s: int) -> NoReturn:
+    """Answer one question after another until the other end is closed."""
+    exit_code = 1
+    try:
         while True:
-            args, kwargs = pipe.recv()
+            try:
+                args, kwargs = pipe.recv()
+            except EOFError:
+                exit_code = 0
+                break
             signal.alarm(limit_s)
             try:
                 answer = _ANSWER + work(*args, **kwargs)
@@ -199,12 +268,12 @@ def _answer_until_closed(
             signal.alarm(0)
             pipe.send_bytes(answer)
     finally:
-        os._exit(1)  # at EOFError, because the other end was closed, nobody looks
+        os._exit(exit_code)
 
 
 def _guard() -> None:
     """Let a copy of this process end by its own alarm and crashes, and by nothing else."""
-    gc.freeze()  # a collection would write to, and so copy, what it shares with its parent
+    gc.freeze()  # a collection would write to, and so copy, what is shared with the parent
     # A handler in Python could not run while the engine's C code hangs; the default action can.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     faulthandler.disable()  # the parent tells of a crash, in one line
