@@ -1,8 +1,8 @@
 """Runs a function in copies of this process: what it crashes, leaks or leaves behind ends with the copy.
 
 This process → its fork server, a copy that only makes copies → copies that call the function. The server is
-small and idle, so that forks are cheap; this process would pay for each with a page fault at every page that it
-writes to afterwards.
+small and idle, so that forks are cheap; this process would pay for each with page faults at every page to
+which it writes afterwards.
 """
 
 from __future__ import annotations
