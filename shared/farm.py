@@ -188,15 +188,14 @@ class Farm:
         return found
 
     def _keep(self, order: _Order, hit: CachedAudio) -> Job:
-        submitted = self.ledger.keep(
+        return self.ledger.keep(
             Result.of_cached(hit),
             hit.data,
             job_id=str(uuid.uuid4()),
             owner=order.owner,
             request=order.request,
             idempotency=order.idempotency,
-        )
-        return self.jobs.find(submitted.job_id)
+        ).job
 
     def _submit(self, order: _Order) -> Job:
         chain = self.router.chain(order.utterance, order.voice)
@@ -232,7 +231,7 @@ class Farm:
             self.cache.requests.count("misses" if submitted.how == "new" else "coalesced")
         about = log_fields(submitted.rendering_id) | {"job_id": submitted.job_id}
         log.info("job_submitted", how=submitted.how, provider=provider, **about)
-        return self.jobs.find(submitted.job_id)
+        return submitted.job
 
     def cached(self, key: str, *, epoch: bytes) -> CachedAudio:
         """Give cached audio by its key.

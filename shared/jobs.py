@@ -30,13 +30,13 @@ class Jobs:
         self.transitions = transitions
         self.waiters = threading.BoundedSemaphore(max_waiters)
 
-    def find(self, job_id: str) -> Job:
-        """Give a job.
+    def find(self, job_id: str, *, with_audio: bool = False) -> Job:
+        """Give a job; with its audio, if that is asked for and there is some.
 
         Raises:
             NotFound: there is no such job, or it is no longer kept.
         """
-        job = self._ledger.job(job_id)
+        job = self._ledger.job(job_id, with_audio=with_audio)
         if job is None:
             raise NotFound(f"There is no job {job_id}.")
         return job
@@ -95,7 +95,7 @@ class Jobs:
         """Give the job now and after each change, until it has ended or `until` (monotonic, in seconds).
 
         It is given after `every_s` without a change, too, which makes up for an announcement that was lost.
-        With `end_only`, what it does before its end is no change.
+        With `end_only`, what it does before its end is no change, and at its end it comes with its audio.
 
         Raises:
             QueueFull: at the first step: it has not ended, and too many wait in this process already.
@@ -109,7 +109,7 @@ class Jobs:
             with self.transitions.watching(job.rendering_id, end_only=end_only) as moved:
                 while True:
                     moved.clear()
-                    job = self.find(job.id)
+                    job = self.find(job.id, with_audio=end_only)
                     yield job
                     left_s = until - time.monotonic()
                     if job.status.has_ended or left_s <= 0:
@@ -125,6 +125,8 @@ class Jobs:
         Raises:
             NotFound: it is no longer kept.
         """
+        if job.audio is not None:
+            return job.audio
         found = self._ledger.result(job.rendering_id)
         if found is None:
             raise NotFound(f"The audio of job {job.id} is no longer kept.")

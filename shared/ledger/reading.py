@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 _STEP = 50
 _LOOKED_AT_MOST = 1000
 
-# The fields of a rendering, in the order in which read.lua gives them.
+# The fields of a rendering in a standing, in the order in which common.lua gives them.
 _RENDERING = ("state", "provider", "attempts", "started_ms", "finished_ms", "result", "error")
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class Standing:
     """What is written of a job and of its rendering, and what follows from it at that moment."""
 
     id: str
@@ -34,27 +34,29 @@ class _Standing:
     now_ms: int
     rank: int | None
     """How many renderings are before its own in the provider's queue; None unless that is queued."""
+    audio: bytes | None
     status: Status
     finished_ms: int | None
 
     @classmethod
-    def of(
-        cls, job_id: str, fields: list[bytes], values: list[bytes | None], rank: int | None, *, now_ms: int
-    ) -> Self:
-        """Decode what read.lua gives of one job."""
+    def of(cls, job_id: str, standing: list[Any], now_ms: int) -> Self:
+        """Decode what `standing` in common.lua gives of one job."""
+        fields, values, rank, audio = standing
         texts = iter([field.decode() for field in fields])
         job = dict(zip(texts, texts, strict=True))
         rendering = {
             name: value.decode() for name, value in zip(_RENDERING, values, strict=True) if value is not None
         }
-        return cls(job_id, job, rendering, now_ms, rank, *derive_status(job, rendering, now_ms))
+        return cls(job_id, job, rendering, now_ms, rank, audio, *derive_status(job, rendering, now_ms))
 
     def matches(self, status: Status | None, personality_id: str | None) -> bool:
+        """Tell whether it is one of those that a page asks for; None asks for all."""
         if status not in {None, self.status}:
             return False
         return personality_id in {None, json.loads(self.job["request"])["personality_id"]}
 
     def describe(self) -> Job:
+        """Give its record."""
         is_queued = self.status is Status.QUEUED
         result = Result.from_json(self.rendering["result"]) if self.status is Status.SUCCEEDED else None
         return Job(
@@ -74,6 +76,7 @@ class _Standing:
             position=self.rank + 1 if is_queued and self.rank is not None else None,
             result=result,
             error=self._failure() if self.status is Status.FAILED else None,
+            audio=self.audio.partition(b"\n")[2] if self.audio and result else None,
         )
 
     def _started_ms(self) -> int | None:
@@ -109,10 +112,10 @@ class JobReader:
             seconds, microseconds = self.redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
 
-    def job(self, job_id: str) -> Job | None:
+    def job(self, job_id: str, *, with_audio: bool = False) -> Job | None:
         """Give a job as it stands now; None when it never was or is no longer kept."""
         with state_errors():
-            found = self._look([job_id])
+            found = self._look([job_id], with_audio=with_audio)
         return found[0].describe() if found else None
 
     def page(
@@ -131,7 +134,7 @@ class JobReader:
         """
         index = "voice:jobs" if owner is None else f"voice:jobs:{owner}"
         step = max(limit + 1, _STEP)
-        found: list[tuple[_Standing, int]] = []
+        found: list[tuple[Standing, int]] = []
         with state_errors():
             for _ in range(0, _LOOKED_AT_MOST, step):
                 scores = self._entries(index, before, step)
@@ -156,12 +159,13 @@ class JobReader:
         if names := list(expired):
             self.redis.zrem(index, *names)
 
-    def _look(self, job_ids: Sequence[str]) -> list[_Standing]:
+    def _look(self, job_ids: Sequence[str], *, with_audio: bool = False) -> list[Standing]:
         """Give those of the jobs that are kept, in their order."""
         frozen = "" if self.frozen_ms is None else self.frozen_ms
-        now_ms, *standings = cast("list[Any]", self._read(args=[frozen, *job_ids]))
+        answer = self._read(args=[frozen, int(with_audio), *job_ids])
+        now_ms, *standings = cast("list[Any]", answer)
         return [
-            _Standing.of(job_id, *standing, now_ms=now_ms)
+            Standing.of(job_id, standing, now_ms)
             for job_id, standing in zip(job_ids, standings, strict=True)
             if standing
         ]

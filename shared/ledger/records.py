@@ -145,15 +145,6 @@ class Idempotency:
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
-    """What became of a request: `how` is hit, new, joined, done, or repeated (the job is the first one's)."""
-
-    how: str
-    rendering_id: str
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
     """A worker's right to one attempt; `attempt` is its fence."""
 
@@ -205,6 +196,26 @@ class Job:
     position: int | None
     result: Result | None
     error: Failure | None
+    audio: bytes | None = None
+    """What it gave, if that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a request: `how` is hit, new, joined, done, or repeated (the job is the first one's)."""
+
+    how: str
+    job: Job
+
+    @property
+    def job_id(self) -> str:
+        """The job's."""
+        return self.job.id
+
+    @property
+    def rendering_id(self) -> str:
+        """That of the job's rendering."""
+        return self.job.rendering_id
 
 
 def rendering_id(cache_key: str, origin: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from shared.connections import state_errors
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited
-from shared.ledger.reading import JobReader
+from shared.ledger.reading import JobReader, Standing
 from shared.ledger.records import Claim, Result, Submitted, Waiting, parse_attempts, rendering_id
 from shared.lua import load_script
 from shared.models import Utterance
@@ -150,7 +150,7 @@ class Ledger(JobReader):
         request_id: str = "",
         result: str = "",
     ) -> Submitted:
-        how, rendering_of_job, id_of_job = self._run(
+        how, *submitted = self._run(
             "submit",
             job_id,
             owner,
@@ -178,7 +178,8 @@ class Ledger(JobReader):
             raise RateLimited
         if how == b"full":
             raise QueueFull(f"{self._max_backlog} syntheses wait for {provider} already")
-        return Submitted(how.decode(), rendering_of_job.decode(), id_of_job.decode())
+        id_of_job, now_ms, standing = submitted
+        return Submitted(how.decode(), Standing.of(id_of_job.decode(), standing, now_ms).describe())
 
     def repeated(self, owner: str, idempotency: Idempotency) -> Job | None:
         """Give the job that this idempotency key stands for, if it is kept.

@@ -1,8 +1,7 @@
 -- Record a job and give it a rendering: one of the audio that the cache holds, if there is a `result`; else the one
 -- under way for its cache key, or a new one. Everything is written at once; the doorbell is rung afterwards, by the
 -- caller or, if that dies, by the sweep.
--- Returns {'hit' | 'joined' | 'done' | 'new' | 'repeated', rendering id, job id}
--- or {'mismatch' | 'barred' | 'full', '', ''}.
+-- Returns {'hit' | 'joined' | 'done' | 'new' | 'repeated', job id, now, standing} or {'mismatch' | 'barred' | 'full'}.
 local frozen, job_id, owner, request, cache_key, id = unpack(ARGV, 1, 6)
 local idempotency_key, body, result = unpack(ARGV, 7, 9)
 local provider, chain, utterance, max_attempts = unpack(ARGV, 10, 13)
@@ -13,19 +12,19 @@ local may_begin, request_id = ARGV[19] == '1', ARGV[20]
 local DAY_MS, STRUCK_AT_ONCE = 24 * 60 * 60 * 1000, 100
 
 -- The reply of an earlier try was lost: tell it again.
-local before = redis.call('HMGET', job_key(job_id), 'how', 'rendering')
-if before[1] then return {before[1], before[2], job_id} end
+local now = now_ms(frozen)
+local before = redis.call('HGET', job_key(job_id), 'how')
+if before then return {before, job_id, now, standing(job_id)} end
 
 -- A request that is repeated has the job of its first time, unless that is no longer kept.
 local reservation = 'voice:idempotency:' .. owner .. ':' .. idempotency_key
 if idempotency_key ~= '' then
   local reserved, first = unpack(redis.call('HMGET', reservation, 'body', 'job'))
-  if reserved and reserved ~= body then return {'mismatch', '', ''} end
-  local its = first and redis.call('HGET', job_key(first), 'rendering')
-  if its and redis.call('EXISTS', rendering_key(its)) == 1 then return {'repeated', its, first} end
+  if reserved and reserved ~= body then return {'mismatch'} end
+  local its = first and standing(first)
+  if its and its[1] then return {'repeated', first, now, its} end
 end
 
-local now = now_ms(frozen)
 local how = result == '' and 'new' or 'hit'
 local live = how == 'new' and redis.call('GET', live_key(cache_key))
 if live then
@@ -40,8 +39,8 @@ if live then
 end
 
 if how == 'new' then
-  if not may_begin then return {'barred', '', ''} end
-  if redis.call('ZCARD', queue_key(provider)) >= max_backlog then return {'full', '', ''} end
+  if not may_begin then return {'barred'} end
+  if redis.call('ZCARD', queue_key(provider)) >= max_backlog then return {'full'} end
   redis.call('HSET', rendering_key(id), 'cache_key', cache_key, 'utterance', utterance, 'chain', chain,
     'attempt', 0, 'max_attempts', max_attempts, 'attempts', '', 'jobs', 1, 'created_ms', now,
     'deadline_ms', now + deadline_ms, 'ttl_ms', ttl_ms, 'request_id', request_id)
@@ -74,4 +73,4 @@ for _, index in ipairs({JOBS, JOBS .. ':' .. owner}) do
   local old = redis.call('ZRANGEBYSCORE', index, '-inf', (now - kept_ms) * 1000, 'LIMIT', 0, STRUCK_AT_ONCE)
   if #old > 0 then redis.call('ZREM', index, unpack(old)) end
 end
-return {how, id, job_id}
+return {how, job_id, now, standing(job_id)}

@@ -44,7 +44,7 @@ MUTANTS = {
     "no check of the live rendering": ("one live", "submit", "if is_live(state) then", "if false then"),
     "no index of the owner": ("an owner's", "submit", "{JOBS, JOBS .. ':' .. owner}", "{JOBS}"),
     "no index of all": ("listed", "submit", "{JOBS, JOBS .. ':' .. owner}", "{JOBS .. ':' .. owner}"),
-    "no idempotency": ("makes one job", "submit", "if its and redis.call(", "if false and redis.call("),
+    "no idempotency": ("makes one job", "submit", "if its and its[1]", "if false"),
     "no comparison of bodies": ("stands for one request", "submit", "reserved ~= body", "false"),
     "no word of claims": ("announced", "claim", "announce(id, 'running')\nreturn", "return"),
 }
