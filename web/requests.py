@@ -8,6 +8,7 @@ import re
 import uuid
 
 from flask import request
+from werkzeug.http import parse_list_header
 
 from shared.errors import BodyTooLarge, FieldError, InvalidRequest, MalformedJson, UnsupportedMediaType
 from shared.models import SpeechRequest
@@ -51,12 +52,14 @@ def json_body() -> object:
     NaN and infinities pass here, as Python's decoder has it; the models refuse them by field.
 
     Raises:
-        UnsupportedMediaType: it is not declared as JSON.
+        UnsupportedMediaType: it is not declared as JSON, or is compressed.
         MalformedJson: it is none.
         BodyTooLarge: it is larger than `MAX_JSON_BYTES`.
     """
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
         raise UnsupportedMediaType
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.")
     body = request.get_data()
     if len(body) > MAX_JSON_BYTES:
         raise BodyTooLarge
@@ -78,7 +81,7 @@ def _reason(error: Exception) -> str:
 
 def preferred_wait_s() -> int | None:
     """Give the seconds of `Prefer: wait=N` (RFC 7240), at most `MAX_WAIT_S`; None without a valid one."""
-    for preference in request.headers.get("Prefer", "").split(","):
+    for preference in parse_list_header(request.headers.get("Prefer", "")):
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "wait":
             return bounded(value.strip().strip('"'), MAX_WAIT_S)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
+import json
 import re
 import socket
 import uuid
@@ -484,12 +486,20 @@ def test_without_waiting_there_is_a_job(http):
         ("wait", None),
         ("wait=1.5", None),
         ("handling=lenient", None),
+        ('handling=lenient; x="a,wait=9", wait=2', "wait=2"),
+        ('foo="a, wait=7", respond-async', None),
     ],
 )
 def test_a_preference_is_applied_or_ignored(http, preference, applied):
     answer = http.post(SYNTHESIZE, json={"text": fresh()}, headers={"Prefer": preference})
     assert answer.status_code == (200 if applied else 202)
     assert answer.headers.get("Preference-Applied") == applied
+
+
+def test_a_compressed_body_is_not_taken(http):
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    content = gzip.compress(json.dumps({"text": fresh()}).encode())
+    is_problem(http.post(SYNTHESIZE, content=content, headers=headers), 415, "unsupported_media_type")
 
 
 def test_a_preference_not_to_wait_is_applied(http):

@@ -222,12 +222,13 @@ def _serve(orders: socket.socket, work: Callable[..., bytes], limit_s: int) -> N
             end.close()
         _guard()
         failed: dict[int, int] = {}
+        signal.signal(signal.SIGCHLD, lambda *_: failed.update(_reap()))
         while order := orders.recv(_MESSAGE_BYTES):
             if order == _FORK:
-                failed.update(_reap())
                 ours, theirs = Pipe()
                 pid = os.fork()
                 if pid == 0:
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     orders.close()
                     ours.close()
                     _answer(theirs, work, limit_s)
@@ -236,7 +237,10 @@ def _serve(orders: socket.socket, work: Callable[..., bytes], limit_s: int) -> N
                 ours.close()
             else:
                 pid = int(order.removeprefix(_WAIT))
-                status = failed.pop(pid, None) or os.waitpid(pid, 0)[1]
+                with suppress(ChildProcessError):
+                    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+                failed.update(_reap())
+                status = failed.pop(pid, 0)
                 orders.send(b"%d" % os.waitstatus_to_exitcode(status))
     finally:
         os._exit(0)
