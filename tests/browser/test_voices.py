@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import row
+from tests.browser.conftest import WAV, row
 from tests.browser.test_speaking import expect_sound
 
 if TYPE_CHECKING:
@@ -140,6 +140,28 @@ def test_a_number_that_cannot_be_used_is_not_even_sent(voices, label, value, mes
     expect(voices.get_by_label(label)).to_have_accessible_description(re.compile(re.escape(message)))
     expect(voices.get_by_label(label)).to_be_focused()
     assert "POST" not in asked
+
+
+@pytest.mark.usefixtures("none_left")
+def test_who_is_shown_by_the_name_is_named_once(voices):
+    create(voices, "t1")
+    expect(row(voices, "t1").locator(".who")).to_have_text("t1 English")
+
+
+def test_the_buttons_of_all_rows_stand_below_each_other(ann, voices, http):
+    files = {"audio": (WAV["name"], WAV["buffer"])}
+    http.put(f"{ann}/voice", files=files, data={"consent": "true"}).raise_for_status()
+    voices.reload()
+    expect(row(voices, "Ann").get_by_role("button", name="Voice: Ann")).to_be_visible()
+    for width in (320, 390, 896, 1280):
+        voices.set_viewport_size({"width": width, "height": 800})
+        edges = voices.locator("#roster .row-actions").evaluate_all(
+            """all => all.map(({ children }) => [...children].flatMap((button) => {
+                const { left, right } = button.getBoundingClientRect();
+                return [left, right];
+            }).join())"""
+        )
+        assert len(set(edges)) == 1
 
 
 @pytest.mark.usefixtures("ann")
