@@ -79,7 +79,7 @@ def test_a_voice_is_recorded_listened_to_judged_and_spoken_with(hearing, ann, ht
         hearing.get_by_text(f"{shown['duration']:.1f} s at {shown['sample_rate'] / 1000:g} kHz.")
     ).to_be_visible()
 
-    hearing.get_by_role("button", name="Speak with this voice").click()
+    hearing.get_by_role("button", name="Speak as Ann").click()
     expect(hearing.get_by_role("dialog")).to_be_hidden()
     expect(hearing.get_by_label("Personality").locator("option:checked")).to_have_text("Ann")
     speak(hearing, "With a voice of my own.")

@@ -169,7 +169,7 @@ def given(ann, voices, http) -> Page:
 
 
 def test_the_sample_is_listened_to(given):
-    expect(given.get_by_text(re.compile(r"^9\.\d s, of \w+ \d+, \d{4}$"))).to_be_visible()
+    expect(given.get_by_text(re.compile(r"^9\.\d s at 24 kHz, given on \w+ \d+, \d{4}\.$"))).to_be_visible()
     given.get_by_role("button", name="Listen").click()
     audio = given.get_by_label("The sample now").locator("visible=true").and_(given.locator("audio"))
     expect(audio).to_be_focused()

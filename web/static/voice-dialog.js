@@ -6,7 +6,7 @@ import { attemptIn, confirmed, openDialog } from "./dialog.js";
 import { startFilePanel } from "./file-panel.js";
 import { roster } from "./personalities.js";
 import { startRecordPanel } from "./record-panel.js";
-import { date, seconds } from "./words.js";
+import { date, kilohertz, seconds } from "./words.js";
 
 /** Opens it for a personality; `onSpeak` is called when somebody wants to hear the voice. */
 export function openVoice(personality, { onSpeak }) {
@@ -60,6 +60,7 @@ export function openVoice(personality, { onSpeak }) {
     dialog.addEventListener("close", () => openVoice(roster.get(personality.id), { onSpeak }));
     dialog.close();
   });
+  $("voice-speak").textContent = `Speak as ${personality.personality_name}`;
   $("voice-speak").hidden = !personality.is_active;
   $("voice-speak").addEventListener("click", () => {
     dialog.close();
@@ -94,7 +95,7 @@ function showVerdict({ score, rating, warnings, duration_seconds, sample_rate })
   $("verdict").dataset.rating = rating;
   $("verdict-score").textContent = score;
   $("verdict-title").textContent = `The sample is ${rating}`;
-  $("verdict-about").textContent = `${seconds(duration_seconds)} at ${sample_rate / 1000} kHz.`;
+  $("verdict-about").textContent = `${seconds(duration_seconds)} at ${kilohertz(sample_rate)}.`;
   $("verdict-warnings").replaceChildren(...warnings.map((warning) => element("li", warning)));
   $("verdict-title").focus();
 }
@@ -105,7 +106,8 @@ function startKept({ personality, dialog, signal }) {
   $("giving-title").textContent = metadata ? "A new one in its place" : "A sample of the voice";
   $("kept").hidden = !metadata;
   if (!metadata) return;
-  $("kept-about").textContent = `${seconds(metadata.duration)}, of ${date(metadata.uploaded_at)}`;
+  const { duration, sample_rate, uploaded_at } = metadata;
+  $("kept-about").textContent = `${seconds(duration)} at ${kilohertz(sample_rate)}, given on ${date(uploaded_at)}.`;
   const audio = $("kept-audio");
   $("kept-listen").addEventListener("click", () =>
     attemptIn($("voice"), async () => {
