@@ -161,6 +161,11 @@ def send(page: Page) -> None:
     page.get_by_role("button", name="Use this voice").click()
 
 
+def refusal(page: Page) -> Locator:
+    """Give what the open dialog says against what was attempted last."""
+    return page.get_by_role("dialog").locator(".refusal")
+
+
 def expect_taken(page: Page) -> None:
     expect(page.get_by_role("heading", name=re.compile("^The sample is (good|excellent)$"))).to_be_focused()
 

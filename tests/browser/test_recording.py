@@ -12,7 +12,17 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import WAV, choose, expect_taken, launch, open_voice, row, send, watched_page
+from tests.browser.conftest import (
+    WAV,
+    choose,
+    expect_taken,
+    launch,
+    open_voice,
+    refusal,
+    row,
+    send,
+    watched_page,
+)
 from tests.browser.test_speaking import expect_sound, speak
 from tests.shared.samples.sounds import RATE_HZ, speech
 
@@ -79,7 +89,7 @@ def test_a_voice_is_recorded_listened_to_judged_and_spoken_with(hearing, ann, ht
         hearing.get_by_text(f"{shown['duration']:.1f} s at {shown['sample_rate'] / 1000:g} kHz.")
     ).to_be_visible()
 
-    hearing.get_by_role("button", name="Speak with this voice").click()
+    hearing.get_by_role("button", name="Speak as Ann").click()
     expect(hearing.get_by_role("dialog")).to_be_hidden()
     expect(hearing.get_by_label("Personality").locator("option:checked")).to_have_text("Ann")
     speak(hearing, "With a voice of my own.")
@@ -114,10 +124,36 @@ def test_a_recording_stops_by_itself_and_is_cut_at_the_longest_time(hearing):
 def test_a_recording_that_is_too_short_is_not_used(hearing):
     bound(hearing, minSeconds=25)
     record(hearing, "Go on speaking…")
-    expect(hearing.get_by_role("alert")).to_contain_text("a voice needs at least 25 s. Record again.")
+    reason = "a voice needs at least 25 s. Record again."
+    expect(hearing.get_by_role("alert")).to_contain_text(reason)
     expect(hearing.get_by_label("The new recording")).to_be_hidden()
     send(hearing)
-    expect(hearing.get_by_role("alert").filter(has_text="There is no sample yet")).to_be_visible()
+    expect(refusal(hearing)).to_contain_text(reason)
+    expect(hearing.locator("#record-error")).to_contain_text(reason)
+
+
+def test_what_stood_against_sending_is_over_once_it_is_recorded(hearing):
+    send(hearing)
+    expect(refusal(hearing)).to_contain_text("Record a voice first.")
+    hearing.get_by_role("button", name="Record", exact=True).click()
+    expect(hearing.get_by_role("button", name="Stop")).to_be_visible()
+    expect(refusal(hearing)).to_be_hidden()
+    hearing.get_by_role("button", name="Use this voice").click()
+    expect(refusal(hearing)).to_contain_text("Stop the recording first.")
+    expect(hearing.get_by_text("Good. Stop whenever you like.")).to_be_visible()
+    hearing.get_by_role("button", name="Stop").click()
+    expect(hearing.get_by_label("The new recording")).to_be_visible()
+    expect(refusal(hearing)).to_be_hidden()
+
+
+def test_consent_to_a_recording_is_not_consent_to_the_next(hearing):
+    consent = hearing.get_by_label("Whoever speaks in it agrees")
+    consent.check()
+    record(hearing, "Good. Stop whenever you like.")
+    expect(hearing.get_by_label("The new recording")).to_be_visible()
+    expect(consent).to_be_checked()
+    hearing.get_by_role("button", name="Record again").click()
+    expect(consent).not_to_be_checked()
 
 
 def test_closing_the_dialog_lets_go_of_the_microphone(hearing):

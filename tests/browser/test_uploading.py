@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import WAV, choose, expect_taken, open_voice, row, send
+from tests.browser.conftest import WAV, choose, expect_taken, open_voice, refusal, row, send
 from tests.shared.samples.sounds import RATE_HZ, encoded, noise, speech, tone, with_noise
 
 # As large as half a minute at a telephone's better rate.
@@ -106,8 +106,35 @@ def test_a_file_that_cannot_be_taken_is_not_even_sent(ann_page, data, reason):
     choose(ann_page, {"name": "file.wav", "mimeType": "audio/wav", "buffer": data})
     expect(ann_page.get_by_role("alert").filter(has_text=reason)).to_be_visible()
     send(ann_page)
-    expect(ann_page.get_by_role("alert").filter(has_text="There is no sample yet")).to_be_visible()
+    expect(refusal(ann_page)).to_contain_text(f"There is no sample yet{reason}")
+    expect(ann_page.locator("#file-error")).to_contain_text(reason)
     assert "PUT" not in asked
+    choose(ann_page, WAV)
+    expect(refusal(ann_page)).to_be_hidden()
+    expect(ann_page.locator("#file-error")).to_be_hidden()
+
+
+def test_what_stood_against_sending_is_over_with_another_source(ann_page):
+    send(ann_page)
+    expect(refusal(ann_page)).to_contain_text("Record a voice first.")
+    ann_page.get_by_text("Upload a file", exact=True).click()
+    expect(refusal(ann_page)).to_be_hidden()
+    send(ann_page)
+    expect(refusal(ann_page)).to_contain_text("Choose a file first.")
+
+
+def test_consent_to_a_file_is_not_consent_to_another(ann_page):
+    consent = ann_page.get_by_label("Whoever speaks in it agrees")
+    consent.check()
+    choose(ann_page, WAV)
+    expect(ann_page.get_by_label("The chosen file")).to_be_visible()
+    expect(consent).to_be_checked()
+    choose(ann_page, LONG)
+    expect(ann_page.get_by_text("long.wav")).to_be_visible()
+    expect(consent).not_to_be_checked()
+    consent.check()
+    ann_page.get_by_text("Record here").click()
+    expect(consent).not_to_be_checked()
 
 
 def test_a_file_of_exactly_ten_megabytes_is_for_the_farm_to_judge(ann_page):
@@ -125,6 +152,8 @@ def test_without_consent_nothing_is_sent(ann_page):
     expect(consent).to_be_focused()
     expect(consent).to_have_accessible_description(re.compile("without consent no voice can be used"))
     assert "PUT" not in asked
+    consent.check()
+    expect(consent).not_to_have_accessible_description(re.compile("without consent"))
     send(ann_page)
     expect_taken(ann_page)
 
@@ -169,7 +198,7 @@ def given(ann, voices, http) -> Page:
 
 
 def test_the_sample_is_listened_to(given):
-    expect(given.get_by_text(re.compile(r"^9\.\d s, of \w+ \d+, \d{4}$"))).to_be_visible()
+    expect(given.get_by_text(re.compile(r"^9\.\d s at 24 kHz, given on \w+ \d+, \d{4}\.$"))).to_be_visible()
     given.get_by_role("button", name="Listen").click()
     audio = given.get_by_label("The sample now").locator("visible=true").and_(given.locator("audio"))
     expect(audio).to_be_focused()

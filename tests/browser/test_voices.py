@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import row
+from tests.browser.conftest import WAV, row
 from tests.browser.test_speaking import expect_sound
 
 if TYPE_CHECKING:
@@ -103,8 +103,6 @@ def test_who_is_made_can_be_given_a_voice_and_speak_at_once(voices, http):
         ("Name", MARCEL, "Must not look like an ID."),
         ("Shown as", "x" * 101, "String should have at most 100 characters."),
         ("Language", "English, please", "Must be a BCP 47 language tag such as"),
-        ("Speed", "5", "Input should be less than or equal to 4."),
-        ("Pitch", "-20.5", "Input should be greater than or equal to -20."),
     ],
 )
 def test_what_cannot_be_used_is_told_beside_the_field(voices, label, value, message):
@@ -121,12 +119,49 @@ def test_what_cannot_be_used_is_told_beside_the_field(voices, label, value, mess
     expect(voices.get_by_role("dialog")).to_be_hidden()
 
 
-def test_what_is_no_number_is_no_empty_field(voices):
+@pytest.mark.parametrize(
+    ("label", "value", "message"),
+    [
+        ("Speed", "1e", "Must be a number."),  # which is not the same as an empty field
+        ("Speed", "4.01", "Must be between 0.25 and 4."),
+        ("Speed", "0.2", "Must be between 0.25 and 4."),
+        ("Pitch", "-20.5", "Must be between -20 and 20."),
+        ("Pitch", "21", "Must be between -20 and 20."),
+    ],
+)
+def test_a_number_that_cannot_be_used_is_not_even_sent(voices, label, value, message):
+    asked = []
+    voices.on("request", lambda request: asked.append(request.method))
     voices.get_by_role("button", name="New personality").click()
     voices.get_by_label("Name", exact=True).fill("new")
-    voices.get_by_label("Speed").press_sequentially("1e")
+    voices.get_by_label(label).clear()
+    voices.get_by_label(label).press_sequentially(value)
     voices.get_by_role("button", name="Create").click()
-    expect(voices.get_by_label("Speed")).to_have_accessible_description(re.compile("Must be a number"))
+    expect(voices.get_by_label(label)).to_have_accessible_description(re.compile(re.escape(message)))
+    expect(voices.get_by_label(label)).to_be_focused()
+    assert "POST" not in asked
+
+
+@pytest.mark.usefixtures("none_left")
+def test_who_is_shown_by_the_name_is_named_once(voices):
+    create(voices, "t1")
+    expect(row(voices, "t1").locator(".who")).to_have_text("t1 English")
+
+
+def test_the_buttons_of_all_rows_stand_below_each_other(ann, voices, http):
+    files = {"audio": (WAV["name"], WAV["buffer"])}
+    http.put(f"{ann}/voice", files=files, data={"consent": "true"}).raise_for_status()
+    voices.reload()
+    expect(row(voices, "Ann").get_by_role("button", name="Voice: Ann")).to_be_visible()
+    for width in (320, 390, 896, 1280):
+        voices.set_viewport_size({"width": width, "height": 800})
+        edges = voices.locator("#roster .row-actions").evaluate_all(
+            """all => all.map(({ children }) => [...children].flatMap((button) => {
+                const { left, right } = button.getBoundingClientRect();
+                return [left, right];
+            }).join())"""
+        )
+        assert len(set(edges)) == 1
 
 
 @pytest.mark.usefixtures("ann")

@@ -20,8 +20,7 @@ export function openDialog(templateId) {
 export async function attemptIn(form, action) {
   if (form.dataset.busy) return;
   form.dataset.busy = "true";
-  clearMarks(form);
-  form.querySelector(".refusal").hidden = true;
+  clearRefusal(form);
   try {
     await action();
   } catch (error) {
@@ -32,6 +31,12 @@ export async function attemptIn(form, action) {
   } finally {
     delete form.dataset.busy;
   }
+}
+
+/** Takes back what stood against the last attempt. */
+export function clearRefusal(form) {
+  clearMarks(form);
+  form.querySelector(".refusal").hidden = true;
 }
 
 function showRefusal(form, { title, message, errors }) {

@@ -26,7 +26,10 @@ export function markField(form, field, message) {
   return true;
 }
 
+/** Takes back what `markField` did; what a part of the form says of itself stays. */
 export function clearMarks(form) {
-  for (const place of form.querySelectorAll(".field-error")) place.textContent = "";
-  for (const control of form.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
+  for (const control of form.querySelectorAll("[aria-invalid]")) {
+    control.removeAttribute("aria-invalid");
+    $(`${control.id}-error`).textContent = "";
+  }
 }

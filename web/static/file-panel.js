@@ -4,15 +4,19 @@ import { $ } from "./dom.js";
 import { objection } from "./sample-file.js";
 import { seconds, size } from "./words.js";
 
-/** Makes it work until the signal is given; `onSample` gets the file, and null when it cannot be one. */
+/** Makes it work until the signal is given; `onSample` gets the `file`, or the `reason` why there is none. */
 export function startFilePanel({ dialog, onSample, onDropped, signal }) {
   const input = $("file-input");
   const audio = $("file-audio");
   let latest = null;
 
+  function forget() {
+    onSample({ reason: "Choose a file first." });
+  }
+
   async function choose(file) {
     latest = file;
-    onSample(null);
+    forget();
     URL.revokeObjectURL(audio.src);
     audio.hidden = true;
     $("file-error").textContent = "";
@@ -20,12 +24,13 @@ export function startFilePanel({ dialog, onSample, onDropped, signal }) {
     const reason = await objection(file, Number(input.dataset.maxBytes));
     if (file !== latest || signal.aborted) return;
     $("file-error").textContent = reason;
-    if (reason) return;
+    if (reason) return onSample({ reason });
     $("file-about").textContent = `${file.name}, ${size(file.size)}`;
     audio.src = URL.createObjectURL(file);
-    onSample(file);
+    onSample({ file });
   }
 
+  forget();
   input.addEventListener("change", () => {
     if (input.files.length > 0) choose(input.files[0]);
   });

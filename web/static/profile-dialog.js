@@ -79,11 +79,14 @@ function asked({ elements }) {
   };
 }
 
-/** Tells what the farm cannot know to be wrong: the browser gives what is no number as nothing at all. */
+/** Tells what the page itself knows to be wrong; the farm would get what is no number as nothing at all. */
 function checkBefore({ elements }) {
   const errors = elements.name.value.trim() ? [] : [{ field: "name", message: "A name is needed." }];
-  for (const { name, validity } of elements) {
+  for (const { name, validity, min, max } of elements) {
     if (validity?.badInput) errors.push({ field: name, message: "Must be a number." });
+    if (validity?.rangeUnderflow || validity?.rangeOverflow) {
+      errors.push({ field: name, message: `Must be between ${Number(min)} and ${Number(max)}.` });
+    }
   }
   if (errors.length === 0) return;
   throw new Problem({ code: "invalid_request", detail: "See the marked fields.", errors });

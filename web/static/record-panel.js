@@ -13,7 +13,7 @@ const HEARD_DBFS = -50;
 const CLIPPING_PEAK = 0.99;
 const LEVEL_KEEPS_S = 1.5;
 
-/** Makes it work until the signal is given; `onSample` gets the recording, or null when there is none any more. */
+/** Makes it work until the signal is given; `onSample` gets the recorded `file`, or the `reason` why there is none. */
 export function startRecordPanel({ language, onSample, signal }) {
   const panel = $("record");
   const [least, most] = [Number(panel.dataset.minSeconds), Number(panel.dataset.maxSeconds)];
@@ -29,12 +29,17 @@ export function startRecordPanel({ language, onSample, signal }) {
   }
 
   function forget() {
-    onSample(null);
+    onSample({ reason: "Record a voice first." });
     $("record-audio").hidden = true;
     $("record-audio").removeAttribute("src");
     URL.revokeObjectURL(url);
     showTime(0);
     $("record-level").value = $("record-level").min;
+  }
+
+  function fail(reason) {
+    show("idle", "", reason);
+    onSample({ reason });
   }
 
   async function begin() {
@@ -54,10 +59,11 @@ export function startRecordPanel({ language, onSample, signal }) {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
-      show("idle", "", `${error.title}. ${error.message}`);
+      fail(`${error.title}. ${error.message}`);
       return;
     }
     show("recording", "Speak now.");
+    onSample({ reason: "Stop the recording first." });
     $("record-stop").focus();
     take(await recording.finished);
   }
@@ -67,14 +73,14 @@ export function startRecordPanel({ language, onSample, signal }) {
     $("record-level").value = $("record-level").min;
     showTime(length);
     if (length < least) {
-      show("idle", "", `That was ${seconds(length)}; a voice needs at least ${least} s. Record again.`);
+      fail(`That was ${seconds(length)}; a voice needs at least ${least} s. Record again.`);
     } else {
       url = URL.createObjectURL(file);
       $("record-audio").src = url;
       $("record-audio").hidden = false;
       const ended = length < most ? "" : `${most} s are the most. `;
       show("taken", `${ended}Listen to it before you use it.`);
-      onSample(file);
+      onSample({ file });
     }
     // The button that had the focus has just disappeared.
     if ([document.body, $("record-stop")].includes(document.activeElement)) $("record-start").focus();
@@ -86,6 +92,7 @@ export function startRecordPanel({ language, onSample, signal }) {
   $("record-start").addEventListener("click", begin);
   $("record-stop").addEventListener("click", () => recording.stop());
   signal.addEventListener("abort", () => URL.revokeObjectURL(url), { once: true });
+  forget();
   show("idle", bounds);
   return { stop: () => recording?.stop() };
 }

@@ -1,35 +1,45 @@
 // The dialog in which a personality is given a voice: recorded or uploaded, with consent, and judged.
 
 import { Problem } from "./api.js";
-import { $, element } from "./dom.js";
-import { attemptIn, confirmed, openDialog } from "./dialog.js";
+import { $, clearMarks, element } from "./dom.js";
+import { attemptIn, clearRefusal, confirmed, openDialog } from "./dialog.js";
 import { startFilePanel } from "./file-panel.js";
 import { roster } from "./personalities.js";
 import { startRecordPanel } from "./record-panel.js";
-import { date, seconds } from "./words.js";
+import { date, kilohertz, seconds } from "./words.js";
 
 /** Opens it for a personality; `onSpeak` is called when somebody wants to hear the voice. */
 export function openVoice(personality, { onSpeak }) {
   const closed = new AbortController();
   const dialog = openDialog("voice-dialog");
   const form = $("voice");
-  const samples = { record: null, file: null };
+  let source = form.elements.source.value;
+  const samples = { record: {}, file: {} };
   const { signal } = closed;
   dialog.addEventListener("close", () => closed.abort());
 
   const recordPanel = startRecordPanel({
     language: personality.language,
-    onSample: (sample) => (samples.record = sample),
+    onSample: (sample) => step(() => (samples.record = sample)),
     signal,
   });
   startFilePanel({
     dialog,
-    onSample: (sample) => (samples.file = sample),
+    onSample: (sample) => step(() => (samples.file = sample)),
     onDropped: () => chooseSource("file"),
     signal,
   });
 
-  function chooseSource(source) {
+  /** Does what ends the refusal of the step before it, and the consent if that was to another sample. */
+  function step(action) {
+    const before = samples[source].file;
+    action();
+    if (before && before !== samples[source].file) form.elements.consent.checked = false;
+    clearRefusal(form);
+  }
+
+  function chooseSource(chosen) {
+    step(() => (source = chosen));
     form.elements.source.value = source;
     $("record").hidden = source !== "record";
     $("file").hidden = source !== "file";
@@ -37,12 +47,11 @@ export function openVoice(personality, { onSpeak }) {
   }
 
   async function send() {
-    const sample = samples[form.elements.source.value];
-    check(sample, form.elements);
+    const file = check(samples[source], form.elements);
     const sending = $("sending");
     sending.hidden = false;
     try {
-      const verdict = await roster.giveVoice(personality.id, sample, { signal, onProgress: showSent });
+      const verdict = await roster.giveVoice(personality.id, file, { signal, onProgress: showSent });
       if (!signal.aborted) showVerdict(verdict);
     } finally {
       sending.hidden = true;
@@ -52,6 +61,7 @@ export function openVoice(personality, { onSpeak }) {
   $("voice-title").textContent = `The voice of ${personality.personality_name}`;
   startKept({ personality, dialog, signal });
   for (const choice of form.elements.source) choice.addEventListener("change", () => chooseSource(choice.value));
+  form.elements.consent.addEventListener("change", () => clearMarks(form));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     attemptIn(form, send);
@@ -60,6 +70,7 @@ export function openVoice(personality, { onSpeak }) {
     dialog.addEventListener("close", () => openVoice(roster.get(personality.id), { onSpeak }));
     dialog.close();
   });
+  $("voice-speak").textContent = `Speak as ${personality.personality_name}`;
   $("voice-speak").hidden = !personality.is_active;
   $("voice-speak").addEventListener("click", () => {
     dialog.close();
@@ -67,13 +78,10 @@ export function openVoice(personality, { onSpeak }) {
   });
 }
 
-/** Tells what is missing before anything is sent. */
-function check(sample, { source, consent }) {
-  if (!sample) {
-    const detail = source.value === "record" ? "Record a voice first." : "Choose a file first.";
-    throw new Problem({ title: "There is no sample yet", detail });
-  }
-  if (consent.checked) return;
+/** Gives the file to send; tells what is missing before anything is sent. */
+function check({ file, reason }, { consent }) {
+  if (!file) throw new Problem({ title: "There is no sample yet", detail: reason });
+  if (consent.checked) return file;
   const message = "Tick this if it is so; without consent no voice can be used.";
   throw new Problem({ code: "invalid_request", detail: message, errors: [{ field: "consent", message }] });
 }
@@ -94,7 +102,7 @@ function showVerdict({ score, rating, warnings, duration_seconds, sample_rate })
   $("verdict").dataset.rating = rating;
   $("verdict-score").textContent = score;
   $("verdict-title").textContent = `The sample is ${rating}`;
-  $("verdict-about").textContent = `${seconds(duration_seconds)} at ${sample_rate / 1000} kHz.`;
+  $("verdict-about").textContent = `${seconds(duration_seconds)} at ${kilohertz(sample_rate)}.`;
   $("verdict-warnings").replaceChildren(...warnings.map((warning) => element("li", warning)));
   $("verdict-title").focus();
 }
@@ -105,7 +113,8 @@ function startKept({ personality, dialog, signal }) {
   $("giving-title").textContent = metadata ? "A new one in its place" : "A sample of the voice";
   $("kept").hidden = !metadata;
   if (!metadata) return;
-  $("kept-about").textContent = `${seconds(metadata.duration)}, of ${date(metadata.uploaded_at)}`;
+  const { duration, sample_rate, uploaded_at } = metadata;
+  $("kept-about").textContent = `${seconds(duration)} at ${kilohertz(sample_rate)}, given on ${date(uploaded_at)}.`;
   const audio = $("kept-audio");
   $("kept-listen").addEventListener("click", () =>
     attemptIn($("voice"), async () => {

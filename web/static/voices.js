@@ -62,7 +62,8 @@ function fill(row, personality) {
   row.querySelector(".badges").replaceChildren(
     ...badges.map((badge) => element("span", badge, { className: `badge is-${badge.toLowerCase()}` })),
   );
-  row.querySelector(".about").textContent = `${name} · ${languageName(language)}`;
+  const about = name === shownName ? [] : [name];
+  row.querySelector(".about").textContent = [...about, languageName(language)].join(" · ");
   row.querySelector(".sample").textContent = sampleOf(personality);
   row.querySelector(".sample").classList.toggle("has-sample", hasSample);
   const button = (action, text, label) => {

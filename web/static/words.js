@@ -19,6 +19,10 @@ export function seconds(s) {
   return `${s.toFixed(1)} s`;
 }
 
+export function kilohertz(hz) {
+  return `${hz / 1000} kHz`;
+}
+
 /** Gives a size in decimal units, as the farm counts; rounded up, lest too much looks like just enough. */
 export function size(bytes) {
   return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${Math.ceil(bytes / 1e5) / 10} MB`;
