@@ -1,4 +1,4 @@
-"""Whether a file came as a whole: what WAV and OGG say of their own end, which libsndfile does not mind.
+"""Whether a file came as a whole: what WAV and OGG say of themselves, which libsndfile does not mind.
 
 Runs in the child alone.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 
 from shared.errors import BadSample
+from shared.samples.ogg import CAPTURE_PATTERN, check_ogg
 
 # Who records into a pipe cannot go back and write the size: some leave 0 there, SoX and arecord write some
 # 2 GB, ffmpeg and libsndfile 4 GB less one.
@@ -16,10 +17,6 @@ _LEAST_MADE_UP = 0x7FFF_0000
 _READ_TO_THE_END = b"\xff\xff\xff\xff"
 # A size of 4 GB less one in a RF64 file stands for the one in its chunk `ds64` (EBU Tech 3306).
 _IN_DS64 = 0xFFFF_FFFF
-
-# An Ogg page (RFC 3533, section 6): its flags, how many lengths it lists, where they begin.
-_FLAGS, _COUNT, _LENGTHS = 5, 26, 27
-_LAST_PAGE = 0x04
 
 
 def readable(upload: bytes) -> bytes:
@@ -33,10 +30,10 @@ def readable(upload: bytes) -> bytes:
 
 
 def check_wholeness(upload: bytes) -> None:
-    """Return if nothing is known to be missing at the end of a file; of WAV and OGG alone that is known here.
+    """Return if nothing is known to be missing of a file; of WAV and OGG alone that is known here.
 
     Raises:
-        BadSample: its end did not come.
+        BadSample: its end did not come, or an OGG is damaged.
     """
     if _is_wav(upload):
         claimed, start = _data(upload)
@@ -46,8 +43,8 @@ def check_wholeness(upload: bytes) -> None:
                 f"The file is cut off: its header tells of {claimed} bytes of sound, and {came} came; "
                 "save or upload it again."
             )
-    if upload[:4] == b"OggS" and not _ends_with_last_page(upload):
-        raise BadSample("The file is cut off: its last page did not come; save or upload it again.")
+    if upload.startswith(CAPTURE_PATTERN):
+        check_ogg(upload)
 
 
 def _is_wav(upload: bytes) -> bool:
@@ -66,12 +63,3 @@ def _data(wav: bytes) -> tuple[int, int]:
             [in_ds64] = struct.unpack_from("<Q", wav, at + 8)
         at += size + size % 2
     return _LEFT_OPEN, len(wav)
-
-
-def _ends_with_last_page(ogg: bytes) -> bool:
-    page = ogg[ogg.rindex(b"OggS") :]
-    if len(page) < _LENGTHS:
-        return False
-    lengths = page[_LENGTHS : _LENGTHS + page[_COUNT]]
-    is_whole = len(page) >= _LENGTHS + page[_COUNT] + sum(lengths)
-    return is_whole and bool(page[_FLAGS] & _LAST_PAGE)

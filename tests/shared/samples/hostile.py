@@ -52,6 +52,45 @@ def without_last_page(ogg) -> bytes:
     return b"".join(list(_pages(ogg))[:-1])
 
 
+def without_middle_page(ogg) -> bytes:
+    pages = list(_pages(ogg))
+    del pages[len(pages) // 2]
+    return b"".join(pages)
+
+
+def with_pages_swapped(ogg) -> bytes:
+    *before, one, other, last = _pages(ogg)
+    return b"".join([*before, other, one, last])
+
+
+def damaged(file, size=1, *, at=None) -> bytes:
+    """The file with so many of its bytes changed, in the middle or where the test says."""
+    at = len(file) // 2 if at is None else at
+    return file[:at] + bytes(byte ^ 0x55 for byte in file[at : at + size]) + file[at + size :]
+
+
+def zeroed(file, size) -> bytes:
+    """The file with so many zeros in its middle."""
+    at = len(file) // 2
+    return file[:at] + bytes(size) + file[at + size :]
+
+
+def middle_page_at(ogg) -> int:
+    """Where the page in the middle begins."""
+    pages = list(_pages(ogg))
+    return sum(len(page) for page in pages[: len(pages) // 2])
+
+
+def ogg_of_empty_pages(count) -> bytes:
+    """Ten seconds of speech, with so many pages in between that hold nothing."""
+    *pages, last = _pages(opus())
+    template = pages[-1][:26] + b"\0"
+    first, position = len(pages), _position(pages[-1])
+    empty = (_renumbered(template, first + n, position) for n in range(count))
+    end = _renumbered(last, first + count, _position(last), kind=last[5])
+    return b"".join([*pages, *empty, end])
+
+
 def flac_of_hours(hours) -> bytes:
     file = BytesIO()
     with soundfile.SoundFile(
@@ -105,11 +144,10 @@ def _position(page) -> int:
     return int.from_bytes(page[6:14], "little", signed=True)
 
 
-def _renumbered(page, number, position) -> bytes:
-    kind = bytes([page[5] & ~4])  # never the last
+def _renumbered(page, number, position, *, kind=0) -> bytes:
     without_sum = (
         page[:5]
-        + kind
+        + bytes([kind])
         + struct.pack("<q", position)
         + page[14:18]
         + struct.pack("<II", number, 0)

@@ -17,16 +17,22 @@ from shared.samples.inspection import ENVIRONMENT
 from shared.samples.records import ACCEPTED, REFUSED
 from tests.shared.samples.hostile import (
     STREAMED,
+    damaged,
     flac_of_hours,
     id3,
+    middle_page_at,
     mp3_of_minutes,
+    ogg_of_empty_pages,
     ogg_of_hours,
     opus,
     pcm,
     wav,
     with_chunk,
     with_open_sizes,
+    with_pages_swapped,
     without_last_page,
+    without_middle_page,
+    zeroed,
 )
 from tests.shared.samples.sounds import RATE_HZ, encoded, resampled, silence, speech, tone
 
@@ -54,6 +60,10 @@ def inspected_apart(upload: bytes):
     return child.returncode, child.stdout, seconds, megabytes
 
 
+def vorbis() -> bytes:
+    return encoded(speech(), container="OGG", subtype="VORBIS")
+
+
 def zipped(content) -> bytes:
     file = BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -70,6 +80,7 @@ def with_bad_float(value) -> bytes:
 TOO_LONG = "longer than 30 s"
 BROKEN = "broken or cut off"
 CUT_OFF = "The file is cut off"
+DAMAGED = "The file is damaged"
 NO_SOUND = "no sound file"
 
 REFUSALS = {
@@ -114,6 +125,21 @@ REFUSALS = {
         CUT_OFF,
     ),
     "an OGG without its last page": (lambda: without_last_page(opus()), CUT_OFF),
+    **{
+        f"{name} {damage}": (lambda make=make, harm=harm: harm(make()), DAMAGED)
+        for name, make in {"Opus": opus, "Vorbis": vorbis}.items()
+        for damage, harm in {
+            "with a flipped byte": damaged,
+            "with zeros": lambda ogg: zeroed(ogg, 3000),
+            "without a page": without_middle_page,
+            "with two pages swapped": with_pages_swapped,
+            "with a page that is no page": lambda ogg: damaged(ogg, at=middle_page_at(ogg)),
+            "with a page of another length": lambda ogg: damaged(ogg, at=middle_page_at(ogg) + 26),
+            "with bytes between pages": lambda ogg: (
+                ogg[: middle_page_at(ogg)] + bytes(9) + ogg[middle_page_at(ogg) :]
+            ),
+        }.items()
+    },
     "a million chunks": (lambda: wav(pcm()).replace(b"data", b"junk\0\0\0\0" * 1_180_000 + b"data"), BROKEN),
     "a chunk that claims 4 GB": (
         lambda: with_chunk(wav(pcm()), b"junk", b"", claimed_bytes=STREAMED),
@@ -156,6 +182,7 @@ ODD_BUT_GOOD = {
     "RF64 with its sizes left at 0": lambda: with_open_sizes(encoded(speech(), container="RF64")),
     "something behind the sound": lambda: wav(pcm()) + b"LIST\4\0\0\0INFO",
     "something behind an OGG": lambda: opus() + bytes(500),
+    "300,000 empty pages": lambda: ogg_of_empty_pages(300_000),
     "RF64": lambda: encoded(speech(), container="RF64"),
     "extensible": lambda: encoded(speech(), container="WAVEX"),
     "BWF": lambda: with_chunk(wav(pcm()), b"bext", bytes(602)),
