@@ -33,10 +33,11 @@ def upload(name: str, file: Path, *, consent: bool) -> None:
     if not consent:
         raise click.UsageError("Whoever speaks in the sample must agree to its use: say so with --consent.")
     try:
-        audio = file.read_bytes() if file.stat().st_size <= MAX_UPLOAD_BYTES else None
+        with file.open("rb") as content:
+            audio = content.read(MAX_UPLOAD_BYTES + 1)
     except OSError as error:
         raise click.ClickException(f"{file} cannot be read: {error.strerror}") from error
-    if audio is None:
+    if len(audio) > MAX_UPLOAD_BYTES:
         raise click.ClickException(
             f"{file} is larger than the {MAX_UPLOAD_BYTES // 1_000_000} MB there may be."
         )

@@ -111,6 +111,7 @@ def test_what_would_make_a_sample_better_is_told(voicefarm, tmp_path, ann):
         (("voice", "upload", "zac", "silence.wav"), 2, "--consent"),
         (("voice", "upload", "nobody", "silence.wav", "--consent"), 1, "There is no personality"),
         (("voice", "upload", "zac", "huge.wav", "--consent"), 1, "larger than the 10 MB"),
+        (("voice", "upload", "zac", "/dev/zero", "--consent"), 1, "larger than the 10 MB"),
         (("voice", "remove", "zac"), 1, "zac has no voice sample"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value)[:20],
