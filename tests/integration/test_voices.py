@@ -156,6 +156,8 @@ REFUSED = [
     ([AUDIO, ("more", ("b.wav", b"RIFF"))], CONSENT, ["more"]),
     ([AUDIO], CONSENT | {"name": "Ann"}, ["name"]),
     ([("x", ("x", b""))], {"audio": "RIFF"}, ["audio", "consent", "x"]),
+    ([("audio", (None, WAV * 2))], CONSENT, ["audio"]),
+    ([("x", (None, b""))] * 20_000, CONSENT, [""]),
 ]
 
 
@@ -186,13 +188,34 @@ def test_what_is_no_multipart_form_is_refused(http, ann, content_type):
     assert "multipart/form-data" in detail
 
 
+PART = b'--x\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n\r\nRIFF\r\n'
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b"--x", b"--x\r\n\r\n\r\n", b"garbage" * 1000, b"--x\r\n" + b"A: b\r\n" * 5000]
+    "body",
+    [
+        b"",
+        b"--x",
+        b"--x\r\n\r\n\r\n",
+        b"garbage" * 1000,
+        b"--x\r\n" + b"A: b\r\n" * 5000,
+        PART,
+        PART[:-3],
+        PART + b"--y--\r\n",
+        b"--x\r\nContent-Disposition: form-data\r\n\r\n\r\n" + PART + b"--x--\r\n",
+    ],
 )
-@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x"])
-def test_a_broken_form_is_refused(http, ann, content_type, body):
-    answer = http.put(f"{ann}/voice", content=body, headers={"Content-Type": content_type})
-    is_problem(answer, 422, "invalid_request")
+@pytest.mark.parametrize("parameter", ["", "; boundary=x"])
+def test_a_form_that_is_broken_or_cut_off_is_refused(http, ann, parameter, body):
+    headers = {"Content-Type": f"multipart/form-data{parameter}"}
+    is_problem(http.put(f"{ann}/voice", content=body, headers=headers), 400, "bad_request")
+
+
+def test_an_empty_form_lacks_its_fields(http, ann):
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = http.put(f"{ann}/voice", content=b"--x--\r\n", headers=headers)
+    problem = is_problem(answer, 422, "invalid_request")
+    assert [error["field"] for error in problem["errors"]] == ["audio", "consent"]
 
 
 def test_a_file_above_10_mb_is_refused(http, farm, ann):
