@@ -57,6 +57,9 @@ _FOREIGN = {
 _ACCEPTED = "send a WAV, FLAC, OGG (Vorbis or Opus) or MP3 file"
 _BROKEN = "The file is broken or cut off; save or upload it again."
 
+# Of full scale, which floats may exceed: 20 dB, where speech would be refused as clipped anyway (`judging`).
+_LOUDEST = 10.0
+
 # Encoders pad: MP3 and Opus files of 30 s decode to some milliseconds more.
 _TOLERANCE_S = 0.1
 
@@ -104,6 +107,10 @@ def decode(descriptor: int) -> Recording:
         )
     if not np.isfinite(samples).all():
         raise BadSample("It holds values that are no numbers; save it again as 16-bit WAV.")
+    if (loudest := max(samples.max(), -samples.min())) > _LOUDEST:
+        raise BadSample(
+            f"It holds values up to {loudest:.2g}, where full scale is 1; save it again as 16-bit WAV."
+        )
     # MP3 and floats may be louder than what is kept can be.
     samples.clip(-1.0, 1.0, out=samples)
     return recording
