@@ -61,6 +61,8 @@ _STEADY_LEVEL_DB, _STEADY_SPECTRUM_DB, _TONAL = 2.7, 4.0, 0.85
 # 6 dB above full scale clip 0.8 % of espeak's samples and 0.9 ms at a time, 10 dB 2.8 % and 1.0 ms, 20 dB
 # 15 % and 1.8 ms; what stays below full scale has none.
 _CLIPPED, _SLIGHTLY_CLIPPED, _CLIPPED_AT_ONCE_MS = 0.01, 0.0005, 1.0
+# The mean, of full scale: sound cards leave some thousandths.
+_OFFSET = 0.05
 _UNUSABLE_SNR_DB, _LOW_SNR_DB, _MODERATE_SNR_DB = 12.0, 15.0, 20.0
 
 _SHORT_S, _LONG_S, _LOW_RATE_HZ = 8.0, 25.0, 22_050
@@ -107,6 +109,7 @@ def measure(recording: Recording, sound: NDArray[np.float32]) -> Measures:
         level_variation_db=round(float(levels[is_active].std()), 1),
         spectral_variation_db=round(_spectral_variation_db(spectra), 1),
         tonality=round(_tonality(spectra), 2),
+        offset=round(abs(float(sound.mean())), 3),
     )
 
 
@@ -169,6 +172,9 @@ def _deductions(recording: Recording, measures: Measures) -> Iterator[tuple[int,
         yield 10, "More than half of it is silence; leave shorter pauses."
     if measures.level_dbfs < _QUIET_DBFS:
         yield 10, "It is very quiet; come closer to the microphone or turn it up."
+    if measures.offset > _OFFSET:
+        share = f"{100 * measures.offset:.0f} % of full scale"
+        yield 10, f"It has a constant offset of {share}; check the recorder and its cable, or filter it out."
 
 
 def _frames(sound: NDArray[np.float32], size: int) -> NDArray[np.float64]:

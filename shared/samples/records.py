@@ -45,6 +45,7 @@ class Measures:
     level_variation_db: float
     spectral_variation_db: float
     tonality: float
+    offset: float
 
 
 @dataclass(frozen=True, slots=True)

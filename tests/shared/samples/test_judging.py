@@ -156,9 +156,12 @@ def test_a_quiet_recording_is_warned_of():
     assert "very quiet" in heard(0.05 * speech()).warnings[0]
 
 
-def test_an_offset_of_the_whole_recording_changes_nothing():
-    plain, offset = heard(0.5 * speech()), heard(0.5 * speech() + 0.3)
+def test_an_offset_of_the_whole_recording_is_warned_of_and_changes_nothing_else():
+    plain, offset = heard(0.5 * speech()), heard(0.5 * speech() - 0.3)
     assert offset.measures.snr_db == pytest.approx(plain.measures.snr_db, abs=1)
+    assert offset.score == plain.score - 10
+    assert "constant offset of 30 % of full scale" in offset.warnings[-1]
+    assert heard(0.5 * speech() + 0.01).warnings == plain.warnings == ()
 
 
 def test_the_score_falls_with_short_and_long_samples_and_with_low_rates():
