@@ -173,7 +173,7 @@ class Personalities:
             row = _locked_row(session, personality_id)
             before = row.record()
             after = edit(before)
-            if before.is_default and not after.is_default:
+            if before.is_default and not (after.is_default and after.is_active):
                 raise Conflict(_keeps_the_post(before))
             _check_default(after)
             _check_name(session, after)
@@ -230,7 +230,10 @@ def _vacate_default(session: Session) -> None:
 
 def _check_default(personality: Personality) -> None:
     if personality.is_default and not personality.is_active:
-        raise Conflict(_keeps_the_post(personality))
+        raise Conflict(
+            f"{personality.name} cannot be the default personality, which must be active; let it be active, "
+            "or another one the default."
+        )
 
 
 def _keeps_the_post(personality: Personality) -> str:

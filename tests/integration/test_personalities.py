@@ -316,9 +316,10 @@ def test_the_default_keeps_its_post(http, patch):
 
 def test_nobody_inactive_becomes_the_default(http, ann):
     http.patch(ann, json={"is_active": False})
-    is_problem(http.patch(ann, json={"is_default": True}), 409, "conflict")
     body = {"name": new_name(), "is_default": True, "is_active": False}
-    is_problem(http.post(PERSONALITIES, json=body), 409, "conflict")
+    for answer in (http.patch(ann, json={"is_default": True}), http.post(PERSONALITIES, json=body)):
+        problem = is_problem(answer, 409, "conflict")
+        assert "cannot be the default personality, which must be active" in problem["detail"]
     assert http.patch(ann, json={"is_default": True, "is_active": True}).status_code == 200
     with the_default_stays(http):
         pass

@@ -196,6 +196,16 @@ def test_the_default_keeps_its_post(personalities, edit):
     assert personalities.default().id == MARCEL
 
 
+def test_nobody_inactive_becomes_the_default(personalities):
+    inactive = {"is_default": True, "is_active": False}
+    with pytest.raises(Conflict, match=r"^zac cannot be the default"):
+        personalities.change(ZAC, setting(**inactive))
+    with pytest.raises(Conflict, match=r"^ann cannot be the default"):
+        personalities.add(Profile(name="ann", **inactive).new())
+    with pytest.raises(Conflict, match=r"^marcel is the default"):
+        personalities.change(MARCEL, setting(**inactive))
+
+
 @pytest.mark.parametrize(
     ("personality_id", "fields"),
     [(ZAC, {"is_default": True}), (MARCEL, {"is_active": False}), (ZAC, {"name": "marcel"})],
