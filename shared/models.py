@@ -7,7 +7,7 @@ import re
 import unicodedata
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from langcodes import standardize_tag
 from langcodes.tag_parser import LanguageTagError
@@ -15,6 +15,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from shared.errors import FieldError, InvalidRequest, SsmlNotSupported
 from shared.voices import Gender
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 SPEED_RANGE = (0.25, 4.0)
 PITCH_RANGE_SEMITONES = (-20.0, 20.0)
@@ -199,15 +202,41 @@ class SpeechRequest(BaseModel):
         return cls.model_construct(**fields)
 
 
+# Pydantic's types of errors; what it calls a dictionary and a tuple are JSON's object and list.
+_FINDINGS = {
+    "missing": "must be given",
+    "extra_forbidden": "is no known field",
+    "value_error": "{error}",
+    "enum": "must be {expected}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "finite_number": "must be a finite number",
+    "string_too_short": "must have at least {min_length} character{plural}",
+    "string_too_long": "must have at most {max_length} character{plural}",
+    "too_short": "must have at least {min_length} item{plural}",
+    "too_long": "must have at most {max_length} item{plural}",
+    "string_type": "must be a string",
+    "string_unicode": "must be valid Unicode",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "tuple_type": "must be a list",
+}
+
+
 def field_errors(error: ValidationError) -> list[FieldError]:
     """Give pydantic's findings in the words of the API."""
     return [
-        FieldError(
-            ".".join(str(part) for part in item["loc"]),
-            item["msg"].removeprefix("Value error, "),
-        )
-        for item in error.errors(include_url=False, include_context=False, include_input=False)
+        FieldError(".".join(str(part) for part in item["loc"]), _finding(item))
+        for item in error.errors(include_url=False, include_input=False)
     ]
+
+
+def _finding(item: ErrorDetails) -> str:
+    known, context = _FINDINGS.get(item["type"]), item.get("ctx", {})
+    is_one = 1 in {context.get("min_length"), context.get("max_length")}
+    return known.format(**context, plural="" if is_one else "s") if known else item["msg"]
 
 
 @dataclass(frozen=True, slots=True)

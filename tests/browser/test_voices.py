@@ -101,7 +101,7 @@ def test_who_is_made_can_be_given_a_voice_and_speak_at_once(voices, http):
         ("Name", "marcel", "Another personality is called 'marcel'; choose another name."),
         ("Name", "  ", "A name is needed."),
         ("Name", MARCEL, "Must not look like an ID."),
-        ("Shown as", "x" * 101, "String should have at most 100 characters."),
+        ("Shown as", "x" * 101, "Must have at most 100 characters."),
         ("Language", "English, please", "Must be a BCP 47 language tag such as"),
     ],
 )

@@ -98,7 +98,7 @@ def test_what_would_make_a_sample_better_is_told(voicefarm, tmp_path, ann):
     [
         (("personalities", "add"), 2, "Missing argument"),
         (("personalities", "add", "marcel"), 1, "'marcel'"),
-        (("personalities", "add", ""), 1, "name: "),
+        (("personalities", "add", ""), 1, "name: must have at least 1 character"),
         (("personalities", "add", "x", "--provider", "polly"), 1, "must name one of espeak"),
         (("personalities", "add", "x", "--voice", "f2"), 2, "not like espeak=f2"),
         (("personalities", "add", "x", "--speed", "9"), 2, "0.25"),
