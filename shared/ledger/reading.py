@@ -76,7 +76,7 @@ class Standing:
             position=self.rank + 1 if is_queued and self.rank is not None else None,
             result=result,
             error=self._failure() if self.status is Status.FAILED else None,
-            audio=self.audio.partition(b"\n")[2] if self.audio and result else None,
+            audio=Result.unpack(self.audio)[1] if self.audio and result else None,
         )
 
     def _started_ms(self) -> int | None:
@@ -103,14 +103,6 @@ class JobReader:
         self.redis = redis
         self.frozen_ms: int | None = None
         self._read = load_script(redis, "shared.ledger", "read")
-
-    def now_ms(self) -> int:
-        """Give the time by the server's clock, in milliseconds since 1970."""
-        if self.frozen_ms is not None:
-            return self.frozen_ms
-        with state_errors():
-            seconds, microseconds = self.redis.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
 
     def job(self, job_id: str, *, with_audio: bool = False) -> Job | None:
         """Give a job as it stands now; None when it never was or is no longer kept."""

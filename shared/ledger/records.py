@@ -129,6 +129,16 @@ class Result:
         """Decode what `to_json` wrote."""
         return cls(**json.loads(text))
 
+    def pack(self, data: bytes) -> bytes:
+        """Put the audio behind its description, as one value."""
+        return self.to_json().encode() + b"\n" + data
+
+    @classmethod
+    def unpack(cls, value: bytes) -> tuple[Self, bytes]:
+        """Take apart what `pack` put together."""
+        header, _, data = value.partition(b"\n")
+        return cls.from_json(header), data
+
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:

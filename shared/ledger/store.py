@@ -121,7 +121,7 @@ class Ledger(JobReader):
         rendering = rendering_id(result.key, result.sha256)
         with state_errors():
             if not self.redis.pexpire(_audio_key(rendering), self._ttl_ms):
-                self.redis.set(_audio_key(rendering), _encode(result, data), px=self._ttl_ms)
+                self.redis.set(_audio_key(rendering), result.pack(data), px=self._ttl_ms)
         return self._record(
             result.key,
             rendering,
@@ -220,7 +220,7 @@ class Ledger(JobReader):
         """Keep the audio for the jobs, once: gives what the first attempt stored, this one or another."""
         key = _audio_key(rendering)
         with state_errors():
-            if self.redis.set(key, _encode(result, data), nx=True, px=self._deadline_ms + self._ttl_ms):
+            if self.redis.set(key, result.pack(data), nx=True, px=self._deadline_ms + self._ttl_ms):
                 return result, data
         return self.result(rendering) or (result, data)
 
@@ -228,10 +228,7 @@ class Ledger(JobReader):
         """Give the audio of a rendering that has one."""
         with state_errors():
             value = cast("bytes | None", self.redis.get(_audio_key(rendering)))
-        if value is None:
-            return None
-        header, _, data = value.partition(b"\n")
-        return Result.from_json(header), data
+        return None if value is None else Result.unpack(value)
 
     def succeed(self, claim: Claim, result: Result) -> bool:
         """End the rendering with its audio, stored before; False when another attempt has the fence."""
@@ -298,7 +295,3 @@ class Ledger(JobReader):
 
 def _audio_key(rendering: str) -> str:
     return f"voice:result:{rendering}"
-
-
-def _encode(result: Result, data: bytes) -> bytes:
-    return result.to_json().encode() + b"\n" + data

@@ -11,8 +11,9 @@ local may_begin, request_id = ARGV[19] == '1', ARGV[20]
 
 local DAY_MS, STRUCK_AT_ONCE = 24 * 60 * 60 * 1000, 100
 
--- The reply of an earlier try was lost: tell it again.
 local now = now_ms(frozen)
+
+-- The reply of an earlier try was lost: tell it again.
 local before = redis.call('HGET', job_key(job_id), 'how')
 if before then return {before, job_id, now, standing(job_id)} end
 

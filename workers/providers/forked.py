@@ -72,7 +72,7 @@ class ForkedFunction(Generic[P]):
         """
         with self._lock:
             copy = self._idle.pop() if self._idle else self._fresh()
-            while copy.has_ended():
+            if copy.has_ended():
                 copy = self._fresh()
         with _at_work(copy):
             answer = copy.ask(args, kwargs)

@@ -53,7 +53,7 @@ def submit(
     submitted = ledger.submit(
         key, UTTERANCE, CHAIN, provider, job_id=job_id or str(uuid.uuid4()), owner=owner,
         request=SpeechRequest(text="Hello.", personality_id=personality_id, language="en"),
-        looked_at_ms=ledger.now_ms() - looked_ago_ms, idempotency=idempotency, may_begin=may_begin,
+        looked_at_ms=ledger.frozen_ms - looked_ago_ms, idempotency=idempotency, may_begin=may_begin,
     )  # fmt: skip
     return submitted.job_id, submitted
 
