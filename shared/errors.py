@@ -11,7 +11,7 @@
     │   └── NoProvider ── QueueFull ── RateLimited ── StateUnavailable
     ├── SynthesisFailed           every provider of the chain failed; carries `attempts`
     ├── ProviderError             one provider failed; the next may speak
-    │   └── ModelLoadFailed ── VoiceNotFound ── EngineFailed
+    │   └── ModelLoadFailed ── VoiceNotFound ── EngineFailed ── EngineTimeout
     └── SettingsError             the environment holds a value that cannot be used
 
 An error's docstring is its default message. `web.errors` maps the classes to status codes.
@@ -19,6 +19,7 @@ An error's docstring is its default message. `web.errors` maps the classes to st
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
@@ -156,6 +157,11 @@ class IdempotencyMismatch(RequestError):
     code = "idempotency_mismatch"
 
 
+def retry_after_s(wait_s: float) -> int:
+    """Give the seconds after which a caller is told to come again: 1 to 60."""
+    return min(max(math.ceil(wait_s), 1), 60)
+
+
 class Unavailable(VoicefarmError):
     """The farm cannot take this now; try again later."""
 
@@ -204,6 +210,8 @@ class ProviderError(VoicefarmError):
     """The provider failed to speak."""
 
     code = "engine_failed"
+    is_provider_fault: ClassVar[bool] = True
+    """Whether it tells against the provider's health; what only the caller can mend does not."""
 
 
 class ModelLoadFailed(ProviderError):
@@ -216,6 +224,13 @@ class VoiceNotFound(ProviderError):
     """The provider has no such voice."""
 
     code = "voice_not_found"
+    is_provider_fault = False
+
+
+class EngineTimeout(ProviderError):
+    """The engine did not end in time."""
+
+    code = "timed_out"
 
 
 class EngineFailed(ProviderError):

@@ -18,10 +18,10 @@ from prometheus_client.utils import floatToGoString
 
 from shared.errors import StateUnavailable
 from shared.ledger import take_census
-from shared.provider_stats import TIME_BOUNDS_S, ProviderStats
+from shared.provider_stats import TIME_BOUNDS_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -38,7 +38,6 @@ class FarmMetrics(Collector):
 
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
-        self._stats = ProviderStats(farm.state)
 
     def collect(self) -> Iterator[Metric]:
         """Read it all, in a second at most."""
@@ -61,7 +60,7 @@ class FarmMetrics(Collector):
         try:
             workers = self._farm.presence.workers()
             census = take_census(self._farm.state, self._farm.router.names)
-            totals = self._stats.totals(providers)
+            totals = self._farm.stats.totals(providers)
         except StateUnavailable:
             return None
         return [
@@ -93,7 +92,7 @@ class FarmMetrics(Collector):
         ]
 
 
-def _of_workers(providers: list[str], workers: list[Worker]) -> Iterator[Metric]:
+def _of_workers(providers: list[str], workers: Sequence[Worker]) -> Iterator[Metric]:
     alive = GaugeMetricFamily("voicefarm_workers", "Live worker pools.", labels=["provider"])
     slots = GaugeMetricFamily("voicefarm_worker_slots", "Syntheses they do at once.", labels=["provider"])
     for name in providers:

@@ -19,8 +19,8 @@ from shared.doorbell import Doorbell
 from shared.errors import VoicefarmError
 from shared.ledger import Ledger, Sweep, log_fields
 from shared.log import configure_logging
+from shared.outcomes import Outcomes
 from shared.presence import HEARTBEAT_S, Presence, Worker
-from shared.provider_stats import ProviderStats
 from shared.settings import Settings
 from workers.renderer import Renderer
 
@@ -73,7 +73,7 @@ def _begin_child(**_: Any) -> None:
         # Speech goes on without a cache, so nobody waits for one.
         cache=AudioCache.from_settings(settings, worker_client(settings.audio_url, retries=1)),
         presence=Presence(state),
-        stats=ProviderStats(state),
+        outcomes=Outcomes(state),
         doorbell=Doorbell(app),
     )
     app.renderer.warm_up()
@@ -93,7 +93,8 @@ def _begin_parent(sender: Any, **_: Any) -> None:
         pid=os.getpid(),
     )
     threading.Thread(target=_beat, args=(presence, worker), name="heartbeat", daemon=True).start()
-    Sweep(Ledger.from_settings(settings, state), presence, Doorbell(app)).start()
+    ledger = Ledger.from_settings(settings, state)
+    Sweep(ledger, presence, Doorbell(app), Outcomes(state)).start()
 
 
 @signals.task_failure.connect  # type: ignore[untyped-decorator]

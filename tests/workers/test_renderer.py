@@ -10,12 +10,14 @@ import pytest
 
 from shared.cache import AudioCache
 from shared.catalog import ProviderSpec
+from shared.circuits import CIRCUITS
 from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
-from shared.ledger import Status
+from shared.ledger import Status, Sweep
+from shared.outcomes import Outcomes
 from shared.presence import Presence, Worker
 from shared.provider_stats import ProviderStats, ProviderTotals
 from shared.settings import Settings
-from tests.shared.ledger.machine import CHAIN, KEYS, Bell, make_ledger, result, submit
+from tests.shared.ledger.machine import CHAIN, KEYS, LEASE_MS, Bell, make_ledger, result, submit
 from workers.provider import AudioChunk
 from workers.providers.forked import ForkedFunction
 from workers.renderer import Renderer
@@ -128,7 +130,7 @@ def cache(redis_server):
 
 @pytest.fixture
 def renderer(redis, ledger, cache, bell):
-    def make(provider, name=CHAIN[0]):
+    def make(provider, name=CHAIN[0], *, synthesis_timeout_s=120):
         presence = Presence(redis)
         for pool in CHAIN:
             presence.beat(Worker(name=pool, provider=pool, slots=1, device="cpu", pid=1))
@@ -136,9 +138,10 @@ def renderer(redis, ledger, cache, bell):
             name=name, title=name, module=f"{__name__}:{provider.__name__}", requires=(), extra="none",
             languages=frozenset({"en"}), clones=False,
         )  # fmt: skip
+        settings = Settings.load(VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS=str(synthesis_timeout_s))
         return Renderer(
-            spec, Settings.load(), worker="test", ledger=ledger, cache=cache, presence=presence,
-            stats=ProviderStats(redis), doorbell=bell,
+            spec, settings, worker="test", ledger=ledger, cache=cache, presence=presence,
+            outcomes=Outcomes(redis), doorbell=bell,
         )  # fmt: skip
 
     return make
@@ -200,6 +203,54 @@ def test_an_unexpected_error_is_recorded_and_raised(ledger, renderer, bell):
     with pytest.raises(ZeroDivisionError):
         renderer(Buggy).render(submitted.rendering_id)
     assert ledger.job(job_id).attempts[0].code == "engine_failed"
+    assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
+
+
+def test_while_its_circuit_is_open_a_provider_hands_over_without_an_attempt(redis, ledger, renderer, bell):
+    job_id, submitted = submit(ledger, KEYS[0])
+    redis.zadd(CIRCUITS, {CHAIN[0]: ledger.frozen_ms + 1})
+    renderer(Sounding).render(submitted.rendering_id)
+    assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
+    [told] = ledger.job(job_id).attempts
+    assert (told.provider, told.code, told.duration_ms) == (CHAIN[0], "circuit_open", 0)
+    renderer(Sounding, CHAIN[1]).render(submitted.rendering_id)
+    job = ledger.job(job_id)
+    assert (job.status, job.result.degraded) == (Status.SUCCEEDED, True)
+
+
+def test_when_every_circuit_is_open_the_work_waits(redis, ledger, renderer, bell):
+    job_id, submitted = submit(ledger, KEYS[0])
+    redis.zadd(CIRCUITS, dict.fromkeys(CHAIN, ledger.frozen_ms + 1))
+    renderer(Sounding).render(submitted.rendering_id)
+    assert (ledger.job(job_id).status, bell.messages) == (Status.QUEUED, [])
+
+
+def test_a_probe_that_speaks_closes_the_circuit(redis, ledger, renderer):
+    _, submitted = submit(ledger, KEYS[0])
+    redis.zadd(CIRCUITS, {CHAIN[0]: ledger.frozen_ms})
+    renderer(Failing).render(submitted.rendering_id)
+    assert redis.zscore(CIRCUITS, CHAIN[0]), "it failed, so nobody follows it"
+    _, submitted = submit(ledger, KEYS[1])
+    redis.zadd(CIRCUITS, {CHAIN[0]: ledger.frozen_ms})
+    renderer(Sounding).render(submitted.rendering_id)
+    assert redis.zscore(CIRCUITS, CHAIN[0]) is None
+
+
+def test_a_lost_worker_is_a_failure_of_its_provider(redis, ledger, bell):
+    _, submitted = submit(ledger, KEYS[0])
+    ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
+    ledger.frozen_ms += LEASE_MS
+    Sweep(ledger, Presence(redis), bell, Outcomes(redis)).once()
+    assert ProviderStats(redis).totals(CHAIN)[CHAIN[0]].failures == {"worker_lost": 1}
+
+
+def test_an_engine_that_takes_too_long_is_stopped_and_the_next_one_speaks(ledger, renderer, bell):
+    job_id, submitted = submit(ledger, KEYS[0])
+    began.clear()
+    renderer(Hanging, synthesis_timeout_s=1).render(submitted.rendering_id)
+    [attempt] = ledger.job(job_id).attempts
+    assert (attempt.provider, attempt.code) == (CHAIN[0], "timed_out")
+    assert 1000 <= attempt.duration_ms < 10_000
     assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
 
 
