@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from decimal import Decimal
 from math import inf
 from typing import TYPE_CHECKING, cast
 
@@ -40,6 +41,10 @@ class ProviderTotals:
     """Syntheses in each bucket of `TIME_BOUNDS_S`; their sum is all of them."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """Failed attempts by code."""
+    characters: int = 0
+    """Of the texts that were spoken, in failed attempts, too."""
+    cost_usd: Decimal = Decimal(0)
+    """Of them all; SQL has it by the day."""
     recent: tuple[Synthesis, ...] = ()
     """The newest syntheses, newest first."""
 

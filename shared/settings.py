@@ -202,7 +202,7 @@ class Settings(BaseSettings):
         120,
         ge=1,
         alias="VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS",
-        description="A synthesis that takes longer is ended and tried again.",
+        description="A synthesis that takes longer is ended, and the next provider speaks.",
     )
     log_level: str = Field(
         "info",

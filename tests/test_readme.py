@@ -53,6 +53,7 @@ def test_every_address_is_described_and_exists():
         web.voices,
         web.cache,
         web.keys,
+        web.providers,
         web.health,
         web.metrics,
     ):

@@ -16,18 +16,19 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from shared.circuits import CircuitState
 from shared.errors import StateUnavailable
 from shared.ledger import take_census
 from shared.provider_stats import TIME_BOUNDS_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
 
     from shared.farm import Farm
     from shared.ledger.census import Census
-    from shared.presence import Worker
+    from shared.presence import RollCall
     from shared.provider_stats import ProviderTotals
 
 log = structlog.get_logger()
@@ -58,13 +59,13 @@ class FarmMetrics(Collector):
     def _state(self) -> list[Metric] | None:
         providers = sorted(self._farm.router.enabled)
         try:
-            workers = self._farm.presence.workers()
+            roll_call = self._farm.presence.roll_call()
             census = take_census(self._farm.state, self._farm.router.names)
             totals = self._farm.stats.totals(providers)
         except StateUnavailable:
             return None
         return [
-            *_of_workers(providers, workers),
+            *_of_workers(providers, roll_call),
             *_of_renderings(providers, census),
             *_of_syntheses(totals),
         ]
@@ -92,14 +93,20 @@ class FarmMetrics(Collector):
         ]
 
 
-def _of_workers(providers: list[str], workers: Sequence[Worker]) -> Iterator[Metric]:
+def _of_workers(providers: list[str], roll_call: RollCall) -> Iterator[Metric]:
     alive = GaugeMetricFamily("voicefarm_workers", "Live worker pools.", labels=["provider"])
     slots = GaugeMetricFamily("voicefarm_worker_slots", "Syntheses they do at once.", labels=["provider"])
+    circuit = GaugeMetricFamily(
+        "voicefarm_circuit_open",
+        "Whether a provider is left alone because it kept failing.",
+        labels=["provider"],
+    )
     for name in providers:
-        of_provider = [worker.slots for worker in workers if worker.provider == name]
+        of_provider = [worker.slots for worker in roll_call.workers if worker.provider == name]
         alive.add_metric([name], len(of_provider))
         slots.add_metric([name], sum(of_provider))
-    yield from (alive, slots)
+        circuit.add_metric([name], roll_call.circuit(name) is not CircuitState.CLOSED)
+    yield from (alive, slots, circuit)
 
 
 def _of_renderings(providers: list[str], census: Census) -> Iterator[Metric]:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 # A renewal is a script of some 50 µs, and the way in which a worker learns that its job was cancelled.
 _RENEW_AT_LEAST_EVERY_S = 1.0
-HANGS_AFTER_S = 2.0
-"""How long work that is overdue has to stop, before its process is ended."""
 
 log = structlog.get_logger()
 
@@ -96,7 +94,8 @@ class Lease:
             if self._lost:
                 self._on_loss()
                 break
-        if self._lost is Loss.OVERDUE and not self._stopping.wait(HANGS_AFTER_S):
+        # While the lease still holds, so that what became of the attempt can be told.
+        if self._lost is Loss.OVERDUE and not self._stopping.wait(pause_s):
             self._on_hang()
 
     def _renew(self) -> Loss | None:
