@@ -19,11 +19,12 @@ from shared.provider_stats import Synthesis
 from workers.audio import join
 from workers.encoding import encode
 from workers.lease import Lease, LeaseLost
+from workers.meter import Meter
 from workers.provider import load_provider
 from workers.providers.forked import end_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from shared.cache import AudioCache
     from shared.catalog import ProviderSpec
@@ -54,7 +55,9 @@ class Renderer:
         presence: Presence,
         stats: ProviderStats,
         doorbell: Doorbell,
+        on_usage: Callable[[], None] = lambda: None,
     ) -> None:
+        """Wire it up; `on_usage` is called when an attempt has written down what it used."""
         self.name = spec.name
         self._spec = spec
         self._settings = settings
@@ -65,6 +68,7 @@ class Renderer:
         self._presence = presence
         self._stats = stats
         self._doorbell = doorbell
+        self._on_usage = on_usage
 
     def warm_up(self) -> None:
         """Load the engine before the first task; a failure is logged, and told to every task that comes."""
@@ -86,30 +90,33 @@ class Renderer:
         if claim is None:
             return
         structlog.contextvars.bind_contextvars(request_id=claim.request_id)
-        begun = time.monotonic()
+        begun, meter = time.monotonic(), Meter(claim)
         try:
             # What the engine does in a copy of this process need not be waited for.
             with Lease(self._ledger, claim, on_loss=partial(end_copy, get_ident())) as lease:
-                result = self._result(claim, lease)
+                result = self._result(claim, lease, meter)
         except LeaseLost as lost:
-            self._stop(claim, lost)
+            self._stop(claim, lost, meter)
         except ModelLoadFailed as error:
             log.warning("attempt_failed", code=error.code, detail=error.detail)
-            self._pass_on(claim, error.code, _NOT_LOADED, begun)  # its own words name this machine's paths
+            # Its own words name this machine's paths.
+            self._pass_on(claim, error.code, _NOT_LOADED, begun, meter)
         except ProviderError as error:
             log.warning("attempt_failed", code=error.code, detail=error.detail)
-            self._pass_on(claim, error.code, error.detail, begun)
+            self._pass_on(claim, error.code, error.detail, begun, meter)
         except Exception:
             # The one place that catches everything: the next provider is to speak, and the trace is logged.
-            self._pass_on(claim, "engine_failed", _UNEXPECTED, begun)
+            self._pass_on(claim, "engine_failed", _UNEXPECTED, begun, meter)
             raise
         else:
             if self._ledger.succeed(claim, result):
                 synthesis = Synthesis((time.monotonic() - begun) * 1000, result.duration_ms)
                 log.info("rendered", duration_ms=round(synthesis.service_ms, 1), audio_ms=synthesis.audio_ms)
                 self._stats.note_synthesis(self.name, synthesis)
+        finally:
+            self._note(meter)
 
-    def _result(self, claim: Claim, lease: Lease) -> Result:
+    def _result(self, claim: Claim, lease: Lease, meter: Meter) -> Result:
         """Give the audio that an earlier attempt stored before it died, or make it; then cache it.
 
         The ledger keeps what came first and the cache takes the same audio once, so that a death between any
@@ -117,18 +124,18 @@ class Renderer:
         """
         stored = self._ledger.result(claim.rendering_id) if claim.attempt > 1 else None
         if stored is None:
-            audio = self._speak(claim, lease)
+            audio = self._speak(claim, lease, meter)
             lease.check()
             stored = self._ledger.store_result(
-                claim.rendering_id, Result.of(claim.cache_key, audio), audio.data
+                claim.rendering_id, Result.of(claim.cache_key, audio), audio.data, meter.usage()
             )
         result, data = stored
         return replace(result, cached=self._cache_audio(claim, result.audio(data)))
 
-    def _speak(self, claim: Claim, lease: Lease) -> Audio:
+    def _speak(self, claim: Claim, lease: Lease, meter: Meter) -> Audio:
         def chunks() -> Iterator[AudioChunk]:
             try:
-                for chunk in self._engine().synthesize(claim.utterance):
+                for chunk in meter.measure(self._engine().synthesize(claim.utterance)):
                     lease.check()
                     yield chunk
             except ProviderError:
@@ -153,17 +160,27 @@ class Renderer:
             log.warning("cache_failed", error=type(error).__name__)
             return False
 
-    def _stop(self, claim: Claim, lost: LeaseLost) -> None:
+    def _stop(self, claim: Claim, lost: LeaseLost, meter: Meter) -> None:
         log.info("attempt_stopped", why=str(lost))
-        if lost.abandoned and self._ledger.abandon(claim) == "queued":
-            self._doorbell.ring(self.name, claim.rendering_id)
+        usage = meter.usage()
+        if lost.abandoned:
+            if self._ledger.abandon(claim, usage) == "queued":
+                self._doorbell.ring(self.name, claim.rendering_id)
+        elif usage:
+            self._ledger.note_usage(usage)
 
-    def _pass_on(self, claim: Claim, code: str, detail: str, begun: float) -> None:
+    def _pass_on(self, claim: Claim, code: str, detail: str, begun: float, meter: Meter) -> None:
         attempt = Attempt(self.name, code, detail, round((time.monotonic() - begun) * 1000))
         target = next_provider(claim.chain, [*claim.attempts, attempt], self._presence.live())
+        this, usage = (claim.rendering_id, claim.attempt), meter.usage()
         if target is None:
             why = "Every provider that could speak this failed."
-            self._ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", why, attempt)
-        elif self._ledger.pass_on(claim.rendering_id, claim.attempt, target, attempt) == "queued":
+            self._ledger.fail(*this, "synthesis_failed", why, attempt, usage=usage)
+        elif self._ledger.pass_on(*this, target, attempt, usage=usage) == "queued":
             self._doorbell.ring(target, claim.rendering_id)
         self._stats.note_failure(self.name, code)
+
+    def _note(self, meter: Meter) -> None:
+        if usage := meter.usage():
+            self._on_usage()
+            self._stats.note_usage(usage)
