@@ -2,7 +2,7 @@
 
 from shared.usage.outbox import STREAM, Outbox
 from shared.usage.records import Usage
-from shared.usage.report import Dimension, UsageReport, UsageSum
+from shared.usage.report import Dimension, UsageReport, UsageSum, add_up
 from shared.usage.table import SynthesisRow
 from shared.usage.writer import UsageWriter
 
@@ -15,4 +15,5 @@ __all__ = [
     "UsageReport",
     "UsageSum",
     "UsageWriter",
+    "add_up",
 ]

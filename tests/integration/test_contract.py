@@ -203,6 +203,7 @@ GUARDED = [
     ("GET", f"/api/voice/personalities/{MARCEL}/voice", Scope.MANAGE),
     ("DELETE", f"/api/voice/personalities/{MARCEL}/voice", Scope.MANAGE),
     ("GET", "/api/voice/cache/stats", Scope.SPEAK),
+    ("GET", "/api/voice/usage", Scope.MANAGE),
     ("POST", "/api/voice/keys", Scope.ADMIN),
     ("GET", "/api/voice/keys", Scope.ADMIN),
     ("GET", f"/api/voice/keys/{uuid.UUID(int=0)}", Scope.ADMIN),
