@@ -34,6 +34,7 @@ from shared.resolution import resolve
 from shared.roster import Roster
 from shared.routing import Router
 from shared.samples.store import SampleStore
+from shared.usage import Outbox, UsageReport
 
 if TYPE_CHECKING:
     from shared.cache import CachedAudio
@@ -87,6 +88,7 @@ class Farm:
     rate_limit: RateLimit
     doorbell: Doorbell
     jobs: Jobs
+    usage: UsageReport
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -117,6 +119,7 @@ class Farm:
             rate_limit=RateLimit(state, settings.rate_limit_per_minute),
             doorbell=Doorbell.for_front(settings.broker_url, FRONT_TIMEOUT_S),
             jobs=Jobs(ledger, TransitionReader(settings.state_url), max_waiters=settings.max_waiters),
+            usage=UsageReport(database, Outbox(state)),
         )
 
     def start(self) -> None:

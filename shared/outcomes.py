@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from shared.provider_stats import Synthesis
+    from shared.usage import Usage
 
 
 class Outcomes:
@@ -27,6 +28,10 @@ class Outcomes:
         """Count an utterance that was spoken; `is_probe` tells that an open circuit let it through."""
         self._stats.note_synthesis(provider, synthesis)
         self._circuits.note(provider, has_failed=False, is_probe=is_probe)
+
+    def used(self, usage: Usage) -> None:
+        """Count what an attempt used that made sound, whatever became of it."""
+        self._stats.note_usage(usage)
 
     def failed(
         self, provider: str, code: str, *, is_provider_fault: bool = True, is_probe: bool = False

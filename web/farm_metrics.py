@@ -20,6 +20,7 @@ from shared.circuits import CircuitState
 from shared.errors import StateUnavailable
 from shared.ledger import take_census
 from shared.provider_stats import TIME_BOUNDS_S
+from shared.usage import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,6 +40,7 @@ class FarmMetrics(Collector):
 
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
+        self._outbox = Outbox(farm.state)
 
     def collect(self) -> Iterator[Metric]:
         """Read it all, in a second at most."""
@@ -62,12 +64,15 @@ class FarmMetrics(Collector):
             roll_call = self._farm.presence.roll_call()
             census = take_census(self._farm.state, self._farm.router.names)
             totals = self._farm.stats.totals(providers)
+            pending = self._outbox.size()
         except StateUnavailable:
             return None
         return [
             *_of_workers(providers, roll_call),
             *_of_renderings(providers, census),
             *_of_syntheses(totals),
+            *_of_usage(totals),
+            GaugeMetricFamily("voicefarm_usage_pending", "Syntheses whose usage is not in SQL yet.", pending),
         ]
 
     def _cache(self) -> list[Metric] | None:
@@ -155,3 +160,14 @@ def _of_syntheses(totals: Mapping[str, ProviderTotals]) -> Iterator[Metric]:
         for code, count in of_provider.failures.items():
             failures.add_metric([name, code], count)
     yield from (seconds, audio, factor, failures)
+
+
+def _of_usage(totals: Mapping[str, ProviderTotals]) -> Iterator[Metric]:
+    characters = CounterMetricFamily(
+        "voicefarm_characters", "Characters of what was spoken, heard or not.", labels=["provider"]
+    )
+    cost = CounterMetricFamily("voicefarm_cost_dollars", "What that cost.", labels=["provider"])
+    for name, of_provider in totals.items():
+        characters.add_metric([name], of_provider.characters)
+        cost.add_metric([name], float(of_provider.cost_usd))
+    yield from (characters, cost)

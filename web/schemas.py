@@ -307,6 +307,32 @@ class PersonalityCleared(Cleared):
     personality_id: Id
 
 
+class UsageAmounts(Body):
+    """What some syntheses used together; one is an attempt that made sound, heard or not."""
+
+    syntheses: int
+    characters: Annotated[int, Field(description="Of the texts that were spoken.")]
+    audio_seconds: Annotated[float, Field(description="Length of what was spoken.")]
+    compute_seconds: Annotated[float, Field(description="How long the engines took.")]
+    cost_usd: Annotated[float, Field(description="To the millionth of a dollar.")]
+
+
+class Usage(UsageAmounts):
+    """What syntheses used, and of whom; what they are not grouped by is null."""
+
+    provider: str | None
+    personality_id: Annotated[Id | None, Field(description="Perhaps of one that is deleted since.")]
+    day: Annotated[str | None, Field(description="By UTC.", json_schema_extra={"format": "date"})]
+
+
+class UsagePage(Body):
+    """A page of sums, and the total of all pages."""
+
+    items: list[Usage]
+    next_cursor: str | None
+    total: UsageAmounts
+
+
 class Health(Body):
     """Whether the process lives."""
 

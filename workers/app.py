@@ -15,6 +15,7 @@ from kombu.transport.redis import Channel
 from shared.cache import AudioCache
 from shared.catalog import CATALOG
 from shared.connections import worker_client
+from shared.database import Database
 from shared.doorbell import Doorbell
 from shared.errors import VoicefarmError
 from shared.ledger import Ledger, Sweep, log_fields
@@ -22,6 +23,7 @@ from shared.log import configure_logging
 from shared.outcomes import Outcomes
 from shared.presence import HEARTBEAT_S, Presence, Worker
 from shared.settings import Settings
+from shared.usage import Outbox, UsageWriter
 from workers.renderer import Renderer
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def _begin_child(**_: Any) -> None:
     settings = Settings.load()
     state = worker_client(settings.state_url)
     spec = pool_spec()
+    writer = UsageWriter(Database(settings.database_url), Outbox(state))
     app.renderer = Renderer(
         spec,
         settings,
@@ -75,8 +78,10 @@ def _begin_child(**_: Any) -> None:
         presence=Presence(state),
         outcomes=Outcomes(state),
         doorbell=Doorbell(app),
+        on_usage=writer.wake,
     )
     app.renderer.warm_up()
+    writer.start()
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]

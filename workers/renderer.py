@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from functools import partial
 from threading import get_ident
@@ -20,11 +19,12 @@ from shared.turns import next_turn
 from workers.audio import join
 from workers.encoding import encode
 from workers.lease import Lease, LeaseLost, Loss
+from workers.meter import Meter
 from workers.provider import load_provider
 from workers.providers.forked import end_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from shared.cache import AudioCache
     from shared.catalog import ProviderSpec
@@ -55,7 +55,9 @@ class Renderer:
         presence: Presence,
         outcomes: Outcomes,
         doorbell: Doorbell,
+        on_usage: Callable[[], None] = lambda: None,
     ) -> None:
+        """Wire it up; `on_usage` is called when an attempt has written down what it used."""
         self.name = spec.name
         self._spec = spec
         self._settings = settings
@@ -66,6 +68,7 @@ class Renderer:
         self._presence = presence
         self._outcomes = outcomes
         self._doorbell = doorbell
+        self._on_usage = on_usage
 
     def warm_up(self) -> None:
         """Load the engine before the first task; a failure is logged, and told to every task that comes."""
@@ -97,47 +100,49 @@ class Renderer:
             self._doorbell.ring(provider, waiting.rendering_id)
 
     def _attempt(self, claim: Claim) -> None:
-        begun = time.monotonic()
+        meter = Meter(claim)
         # What the engine does in a copy of this process need not be waited for.
         lease = Lease(
             self._ledger,
             claim,
             limit_s=self._settings.synthesis_timeout_seconds,
             on_loss=partial(end_copy, get_ident()),
-            on_hang=partial(self._end_process, claim, begun),
+            on_hang=partial(self._end_process, claim, meter),
         )
         try:
             with lease:
-                result = self._result(claim, lease)
+                result = self._result(claim, lease, meter)
         except LeaseLost as lost:
             if lost.why is Loss.OVERDUE:
-                self._pass_on(claim, self._timeout(), begun)
+                self._pass_on(claim, self._timeout(), meter)
             else:
-                self._stop(claim, lost.why)
+                self._stop(claim, lost.why, meter)
         except ProviderError as error:
-            self._pass_on(claim, error, begun)
+            self._pass_on(claim, error, meter)
         except Exception:
             # The one place that catches everything: the next provider is to speak, and the trace is logged.
-            self._pass_on(claim, EngineFailed(_UNEXPECTED), begun)
+            self._pass_on(claim, EngineFailed(_UNEXPECTED), meter)
             raise
         else:
             if self._ledger.succeed(claim, result):
-                synthesis = Synthesis((time.monotonic() - begun) * 1000, result.duration_ms)
+                synthesis = Synthesis(meter.elapsed_ms, result.duration_ms)
                 log.info("rendered", duration_ms=round(synthesis.service_ms, 1), audio_ms=synthesis.audio_ms)
                 self._outcomes.spoke(self.name, synthesis, is_probe=claim.is_probe)
+        finally:
+            self._note(meter)
 
     def _timeout(self) -> EngineTimeout:
         return EngineTimeout(f"The engine did not end within {self._settings.synthesis_timeout_seconds} s.")
 
-    def _end_process(self, claim: Claim, begun: float) -> None:
+    def _end_process(self, claim: Claim, meter: Meter) -> None:
         """End this process, whose engine hangs, once the next provider has the work; its pool replaces it."""
         try:
-            self._pass_on(claim, self._timeout(), begun)
+            self._pass_on(claim, self._timeout(), meter)
         finally:
             log.error("engine_hangs")
             os._exit(os.EX_SOFTWARE)
 
-    def _result(self, claim: Claim, lease: Lease) -> Result:
+    def _result(self, claim: Claim, lease: Lease, meter: Meter) -> Result:
         """Give the audio that an earlier attempt stored before it died, or make it; then cache it.
 
         The ledger keeps what came first and the cache takes the same audio once, so that a death between any
@@ -145,18 +150,18 @@ class Renderer:
         """
         stored = self._ledger.result(claim.rendering_id) if claim.attempt > 1 else None
         if stored is None:
-            audio = self._speak(claim, lease)
+            audio = self._speak(claim, lease, meter)
             lease.check()
             stored = self._ledger.store_result(
-                claim.rendering_id, Result.of(claim.cache_key, audio), audio.data
+                claim.rendering_id, Result.of(claim.cache_key, audio), audio.data, meter.usage()
             )
         result, data = stored
         return replace(result, cached=self._cache_audio(claim, result.audio(data)))
 
-    def _speak(self, claim: Claim, lease: Lease) -> Audio:
+    def _speak(self, claim: Claim, lease: Lease, meter: Meter) -> Audio:
         def chunks() -> Iterator[AudioChunk]:
             try:
-                for chunk in self._engine().synthesize(claim.utterance):
+                for chunk in meter.measure(self._engine().synthesize(claim.utterance)):
                     lease.check()
                     yield chunk
             except ProviderError:
@@ -181,22 +186,33 @@ class Renderer:
             log.warning("cache_failed", error=type(error).__name__)
             return False
 
-    def _stop(self, claim: Claim, why: Loss) -> None:
+    def _stop(self, claim: Claim, why: Loss, meter: Meter) -> None:
         log.info("attempt_stopped", why=why)
-        if why is Loss.ABANDONED and self._ledger.abandon(claim) == "queued":
-            self._doorbell.ring(self.name, claim.rendering_id)
+        usage = meter.usage()
+        if why is Loss.ABANDONED:
+            if self._ledger.abandon(claim, usage) == "queued":
+                self._doorbell.ring(self.name, claim.rendering_id)
+        elif usage:
+            self._ledger.note_usage(usage)
 
-    def _pass_on(self, claim: Claim, error: ProviderError, begun: float) -> None:
+    def _pass_on(self, claim: Claim, error: ProviderError, meter: Meter) -> None:
         log.warning("attempt_failed", code=error.code, detail=error.detail)
         # What a failed load says of itself names this machine's paths.
         detail = _NOT_LOADED if isinstance(error, ModelLoadFailed) else error.detail
-        attempt = Attempt(self.name, error.code, detail, round((time.monotonic() - begun) * 1000))
+        attempt = Attempt(self.name, error.code, detail, round(meter.elapsed_ms))
         turn = next_turn(claim.chain, [*claim.attempts, attempt], self._presence.roll_call())
-        at = claim.rendering_id, claim.attempt
+        this, usage = (claim.rendering_id, claim.attempt), meter.usage()
         if turn is None:
-            self._ledger.fail(*at, "synthesis_failed", ALL_FAILED, [attempt])
-        elif self._ledger.pass_on(*at, turn.provider, [attempt, *turn.passed_over]) == "queued":
+            self._ledger.fail(*this, "synthesis_failed", ALL_FAILED, [attempt], usage=usage)
+        elif (
+            self._ledger.pass_on(*this, turn.provider, [attempt, *turn.passed_over], usage=usage) == "queued"
+        ):
             self._doorbell.ring(turn.provider, claim.rendering_id)
         self._outcomes.failed(
             self.name, error.code, is_provider_fault=error.is_provider_fault, is_probe=claim.is_probe
         )
+
+    def _note(self, meter: Meter) -> None:
+        if usage := meter.usage():
+            self._on_usage()
+            self._outcomes.used(usage)

@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from shared.circuits import PROBE_AFTER_MS
 from shared.connections import state_errors
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited
-from shared.ledger.reading import JobReader, Standing
-from shared.ledger.records import (
-    Claim,
-    Result,
-    Submitted,
-    Waiting,
-    join_attempts,
-    parse_attempts,
-    rendering_id,
-)
+from shared.ledger.reading import Standing
+from shared.ledger.records import Claim, Submitted, Waiting, join_attempts, parse_attempts, rendering_id
+from shared.ledger.results import ResultStore
 from shared.lua import load_script
 from shared.models import Utterance
 from shared.turns import LOSSES_PER_PROVIDER, next_turn
@@ -27,10 +20,11 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from shared.ledger.records import Attempt, Idempotency, Job
+    from shared.ledger.records import Attempt, Idempotency, Job, Result
     from shared.models import SpeechRequest
     from shared.presence import RollCall
     from shared.settings import Settings
+    from shared.usage import Usage
 
 # How soon a doorbell that nobody answered is rung again.
 RING_AGAIN_MS = 5_000
@@ -40,7 +34,7 @@ SWEEP_BATCH = 200
 ALL_FAILED = "Every provider that could speak this failed."
 
 
-class Ledger(JobReader):
+class Ledger(ResultStore):
     """Jobs and renderings in the state Redis: what moves them, beside what reads them.
 
     Every method raises `StateUnavailable` when Redis cannot be reached.
@@ -49,10 +43,8 @@ class Ledger(JobReader):
     def __init__(
         self, redis: Redis, *, lease_ms: int, deadline_ms: int, job_ttl_ms: int, max_backlog: int
     ) -> None:
-        super().__init__(redis)
+        super().__init__(redis, deadline_ms=deadline_ms, job_ttl_ms=job_ttl_ms)
         self.lease_ms = lease_ms
-        self._deadline_ms = deadline_ms
-        self._ttl_ms = job_ttl_ms
         self._max_backlog = max_backlog
         names = ("submit", "claim", "renew", "finish", "leave", "sweep")
         self._scripts = {name: load_script(redis, "shared.ledger", name) for name in names}
@@ -134,9 +126,7 @@ class Ledger(JobReader):
             IdempotencyMismatch: the key stands for another request.
         """
         rendering = rendering_id(result.key, result.sha256)
-        with state_errors():
-            if not self.redis.pexpire(_audio_key(rendering), self._ttl_ms):
-                self.redis.set(_audio_key(rendering), result.pack(data), px=self._ttl_ms)
+        self.keep_audio(rendering, result, data)
         return self._record(
             result.key,
             rendering,
@@ -240,39 +230,43 @@ class Ledger(JobReader):
         reply: bytes = self._run("renew", claim.rendering_id, claim.attempt, self.lease_ms)
         return reply.decode()
 
-    def store_result(self, rendering: str, result: Result, data: bytes) -> tuple[Result, bytes]:
-        """Keep the audio for the jobs, once: gives what the first attempt stored, this one or another."""
-        key = _audio_key(rendering)
-        with state_errors():
-            if self.redis.set(key, result.pack(data), nx=True, px=self._deadline_ms + self._ttl_ms):
-                return result, data
-        return self.result(rendering) or (result, data)
-
-    def result(self, rendering: str) -> tuple[Result, bytes] | None:
-        """Give the audio of a rendering that has one."""
-        with state_errors():
-            value = cast("bytes | None", self.redis.get(_audio_key(rendering)))
-        return None if value is None else Result.unpack(value)
-
     def succeed(self, claim: Claim, result: Result) -> bool:
         """End the rendering with its audio, stored before; False when another attempt has the fence."""
         state = self._finish(claim.rendering_id, claim.attempt, "succeeded", value=result.to_json())
         return state == "succeeded"
 
     def fail(
-        self, rendering: str, attempt: int, code: str, detail: str, attempts: Sequence[Attempt] = ()
+        self,
+        rendering: str,
+        attempt: int,
+        code: str,
+        detail: str,
+        attempts: Sequence[Attempt] = (),
+        *,
+        usage: Usage | None = None,
     ) -> str:
-        """End the rendering without audio."""
+        """End the rendering without audio; what the attempt used is written down in any case."""
         value = json.dumps({"code": code, "detail": detail})
-        return self._finish(rendering, attempt, "failed", attempts=attempts, value=value)
+        return self._finish(rendering, attempt, "failed", attempts=attempts, value=value, usage=usage)
 
-    def pass_on(self, rendering: str, attempt: int, provider: str, attempts: Sequence[Attempt] = ()) -> str:
-        """Queue the rendering for another provider."""
-        return self._finish(rendering, attempt, "retry", attempts=attempts, provider=provider)
+    def pass_on(
+        self,
+        rendering: str,
+        attempt: int,
+        provider: str,
+        attempts: Sequence[Attempt] = (),
+        *,
+        usage: Usage | None = None,
+    ) -> str:
+        """Queue the rendering for another provider; what the attempt used is written down in any case."""
+        return self._finish(rendering, attempt, "retry", attempts=attempts, provider=provider, usage=usage)
 
-    def abandon(self, claim: Claim) -> str:
-        """End a rendering that nobody wants; queues it again if a job has joined meanwhile."""
-        return self._finish(claim.rendering_id, claim.attempt, "cancelled")
+    def abandon(self, claim: Claim, usage: Usage | None = None) -> str:
+        """End a rendering that nobody wants; queues it again if a job has joined meanwhile.
+
+        What the attempt used is written down in any case.
+        """
+        return self._finish(claim.rendering_id, claim.attempt, "cancelled", usage=usage)
 
     def _finish(
         self,
@@ -283,10 +277,19 @@ class Ledger(JobReader):
         attempts: Sequence[Attempt] = (),
         provider: str = "",
         value: str = "",
+        usage: Usage | None = None,
     ) -> str:
-        entries = join_attempts(attempts)
         reply: bytes = self._run(
-            "finish", rendering, attempt, outcome, entries, provider, value, RING_AGAIN_MS, KEEP_LIVE_MS
+            "finish",
+            rendering,
+            attempt,
+            outcome,
+            join_attempts(attempts),
+            provider,
+            value,
+            RING_AGAIN_MS,
+            KEEP_LIVE_MS,
+            usage.to_json() if usage else "",
         )
         return reply.decode()
 
@@ -335,7 +338,3 @@ def _waiting(rendering: str, provider: str, about: Sequence[Any]) -> Waiting:
         attempts=parse_attempts(attempts),
         request_id=(request_id or b"").decode(),
     )
-
-
-def _audio_key(rendering: str) -> str:
-    return f"voice:result:{rendering}"

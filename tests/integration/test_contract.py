@@ -206,6 +206,7 @@ GUARDED = [
     ("DELETE", f"/api/voice/personalities/{MARCEL}/voice/unload", Scope.MANAGE),
     ("GET", "/api/voice/cache/stats", Scope.SPEAK),
     ("GET", "/api/voice/providers/status", Scope.SPEAK),
+    ("GET", "/api/voice/usage", Scope.MANAGE),
     ("POST", "/api/voice/keys", Scope.ADMIN),
     ("GET", "/api/voice/keys", Scope.ADMIN),
     ("GET", f"/api/voice/keys/{uuid.UUID(int=0)}", Scope.ADMIN),

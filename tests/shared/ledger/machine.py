@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from decimal import Decimal
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,6 +17,7 @@ from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
 from shared.models import AudioFormat, Fallback, Quality, SpeechRequest, Utterance
 from shared.presence import RollCall, Worker
 from shared.turns import LOSSES_PER_PROVIDER
+from shared.usage import STREAM, Usage
 
 CHAIN = ("first", "second")
 KEYS = [letter * 64 for letter in "abc"]
@@ -85,6 +87,13 @@ def result(key, provider="first") -> Result:
     return Result(key, provider, "wav", 3, 100, 22050, False, "0" * 64, True)  # noqa: FBT003
 
 
+def usage_of(claim) -> Usage:
+    """Give what an attempt used."""
+    return Usage(
+        claim.rendering_id, claim.attempt, claim.provider, UTTERANCE.personality_id, 6, 100, 5, Decimal("0.1")
+    )
+
+
 class Bell:
     """The broker between the ledger and the workers: messages can be lost, doubled, and come in any order."""
 
@@ -135,6 +144,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.claims = []
         self.cancelled, self.effects = set(), Counter()
         self.newest_attempt = {}
+        self.used = set()  # attempts that made sound, by rendering and number
         self.jobs = {}  # owner by job, oldest first
         self.reserved = {}  # body, job and time by owner and idempotency key
         self.seen, self.ended, self.gone = {}, {}, set()  # what was told of each job last, how it ended
@@ -258,24 +268,31 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _succeed(self, claim):
         stored, _ = self.ledger.store_result(
-            claim.rendering_id, result(claim.cache_key, claim.provider), b"abc"
+            claim.rendering_id, result(claim.cache_key, claim.provider), b"abc", self._use(claim, sounds=True)
         )
         if self.ledger.succeed(claim, stored):
             assert self._is_current(claim), "an attempt that lost its lease to another one is fenced"
             self.effects[claim.rendering_id] += 1
 
     @precondition(lambda self: self.claims)
-    @rule(data=st.data(), outcome=st.sampled_from(["retry", "failed", "abandoned"]))
-    def give_up(self, data, outcome):
+    @rule(data=st.data(), outcome=st.sampled_from(["retry", "failed", "abandoned"]), sounds=st.booleans())
+    def give_up(self, data, outcome, sounds):
         claim = data.draw(st.sampled_from(self.claims))
-        record = Attempt(claim.provider, "engine_failed", "It broke.", 1)
+        this, record = (claim.rendering_id, claim.attempt), Attempt(claim.provider, "engine_failed", "No.", 1)
+        usage = self._use(claim, sounds=sounds)
         if outcome == "retry":
-            answer = self.ledger.pass_on(claim.rendering_id, claim.attempt, CHAIN[1], [record])
+            answer = self.ledger.pass_on(*this, CHAIN[1], [record], usage=usage)
         elif outcome == "failed":
-            answer = self.ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", "No.", [record])
+            answer = self.ledger.fail(*this, "synthesis_failed", "No.", [record], usage=usage)
         else:
-            answer = self.ledger.abandon(claim)
+            answer = self.ledger.abandon(claim, usage)
         assert answer == "fenced" or self._is_current(claim), "an attempt that lost its lease is fenced"
+
+    def _use(self, claim, *, sounds):
+        if not sounds:
+            return None
+        self.used.add((claim.rendering_id, claim.attempt))
+        return usage_of(claim)
 
     def _is_current(self, claim):
         return claim.attempt == self.newest_attempt[claim.rendering_id]
@@ -355,6 +372,13 @@ class LedgerMachine(RuleBasedStateMachine):
         assert all(count == 1 for count in getattr(self, "effects", Counter()).values())
 
     @invariant()
+    def what_was_used_is_written_down(self):
+        if hasattr(self, "ledger"):
+            usages = [Usage.from_json(fields[b"usage"]) for _, fields in self.redis.xrange(STREAM)]
+            written = {(usage.rendering_id, usage.attempt) for usage in usages}
+            assert written == self.used, "what an attempt used is written down, whatever became of it"
+
+    @invariant()
     def jobs_keep_their_word(self):
         """What has ended stays as it is, with its audio, for its time to live; changes are announced."""
         if not hasattr(self, "ledger"):
@@ -410,6 +434,6 @@ class LedgerMachine(RuleBasedStateMachine):
         self.jobs_keep_their_word()
         assert self.ended.keys() == self.jobs.keys(), "no accepted job is lost"
         self.pass_time(DAY_MS)
-        counters = {"voice:transitions", "voice:ended", *(f"voice:provider:{name}" for name in CHAIN)}
+        counters = {"voice:transitions", "voice:ended", STREAM, *(f"voice:provider:{name}" for name in CHAIN)}
         left = {key.decode() for key in self.redis.scan_iter()}
         assert left <= counters, "in the end everything has expired"

@@ -38,6 +38,7 @@ def test_no_order_of_events_breaks_the_ledger(every_redis):
     run_state_machine_as_test(machine_on(every_redis), settings=RUNS)
 
 
+CURRENT = "redis.call('HGET', rendering_key(id), 'attempt') == attempt"
 MUTANTS = {
     "no fence": ("fenced", "finish", "not is_live(state) or current ~= attempt", "not is_live(state)"),
     "no ringing again": ("nothing is left", "sweep", "table.insert(waiting,", "table.insert({},"),
@@ -58,6 +59,7 @@ MUTANTS = {
         "if now < tonumber(probe_ms) then",
         "if false then",
     ),
+    "no usage of the fenced": ("written down", "finish", "if usage ~= ''", f"if usage ~= '' and {CURRENT}"),
     "no word of claims": ("announced", "claim", "announce(id, 'running')\nreturn", "return"),
 }
 

@@ -1,0 +1,19 @@
+"""What syntheses use and cost: from the state Redis, where workers write it down, to SQL, where it stays."""
+
+from shared.usage.outbox import STREAM, Outbox
+from shared.usage.records import Usage
+from shared.usage.report import Dimension, UsageReport, UsageSum, add_up
+from shared.usage.table import SynthesisRow
+from shared.usage.writer import UsageWriter
+
+__all__ = [
+    "STREAM",
+    "Dimension",
+    "Outbox",
+    "SynthesisRow",
+    "Usage",
+    "UsageReport",
+    "UsageSum",
+    "UsageWriter",
+    "add_up",
+]
