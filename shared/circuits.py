@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 CIRCUITS = "voice:circuits"
-_REASONS = "voice:circuits:why"
+_REASONS, _HELD = "voice:circuits:why", "voice:circuits:held"
 PROBE_AFTER_MS = 15_000
 """How long an open circuit lets nobody through, and how long each of its probes has."""
 WINDOW_S = 30
@@ -24,12 +24,13 @@ _MIN_FAILED = 0.5
 _NOTE = """
 local provider, outcome, is_probe = ARGV[1], ARGV[2], ARGV[3] == '1'
 local probe_after_ms, window_s, min_attempts, min_failed = unpack(ARGV, 4, 7)
-local circuits, reasons, outcomes = KEYS[1], KEYS[2], KEYS[3]
+local circuits, reasons, outcomes, held = unpack(KEYS)
 local now_s, microseconds = unpack(redis.call('TIME'))
 
 local function open(why)
   redis.call('ZADD', circuits, now_s * 1000 + math.floor(microseconds / 1000) + probe_after_ms, provider)
   redis.call('HSET', reasons, provider, why)
+  redis.call('SREM', held, provider)
   redis.call('DEL', outcomes)
 end
 
@@ -41,6 +42,7 @@ if redis.call('ZSCORE', circuits, provider) then
   end
   redis.call('ZREM', circuits, provider)
   redis.call('HDEL', reasons, provider)
+  redis.call('SREM', held, provider)
   return 'closed'
 end
 
@@ -84,6 +86,7 @@ class Circuits:
 
     voice:circuits               zset  those that are open, by when each lets the next probe through (ms)
     voice:circuits:why           hash  why each of them is open
+    voice:circuits:held          set   those of them that are held open
     voice:outcomes:{provider}    hash  {spoke|failed}:{second} → how many, of the last 30 s
 
     Every method raises `StateUnavailable` when Redis cannot be reached.
@@ -96,7 +99,7 @@ class Circuits:
     def note(self, provider: str, *, has_failed: bool, is_probe: bool = False) -> None:
         """Take an attempt's outcome into account; an open circuit heeds its probes only."""
         outcome = "failed" if has_failed else "spoke"
-        keys = [CIRCUITS, _REASONS, f"voice:outcomes:{provider}"]
+        keys = [CIRCUITS, _REASONS, f"voice:outcomes:{provider}", _HELD]
         limits = [PROBE_AFTER_MS, WINDOW_S, MIN_ATTEMPTS, _MIN_FAILED]
         with state_errors():
             turn = cast("bytes", self._note(keys, [provider, outcome, int(is_probe), *limits])).decode()
@@ -104,10 +107,14 @@ class Circuits:
             log.warning("circuit_opened" if turn == "opened" else "circuit_closed", provider=provider)
 
     def hold_open(self, provider: str, until_ms: int, why: str) -> None:
-        """Let nobody through before that time (milliseconds since 1970), whatever the outcomes are."""
+        """Let nobody through before that time (milliseconds since 1970), whatever the outcomes are.
+
+        Then it is due a probe, like one that opened for its failures.
+        """
         with state_errors(), self._redis.pipeline() as pipe:
             pipe.zadd(CIRCUITS, {provider: until_ms})
             pipe.hset(_REASONS, provider, why)
+            pipe.sadd(_HELD, provider)
             pipe.execute()
 
     def close(self, provider: str) -> None:
@@ -115,7 +122,13 @@ class Circuits:
         with state_errors(), self._redis.pipeline() as pipe:
             pipe.zrem(CIRCUITS, provider)
             pipe.hdel(_REASONS, provider)
+            pipe.srem(_HELD, provider)
             pipe.execute()
+
+    def is_held(self, provider: str) -> bool:
+        """Tell whether it is held open, rather than for its failures."""
+        with state_errors():
+            return bool(self._redis.sismember(_HELD, provider))
 
     def reasons(self) -> dict[str, str]:
         """Give why each circuit that is not closed was opened."""

@@ -66,6 +66,7 @@ class Router:
         known = {name for chain in CHAINS.values() for name in chain} | set(catalog)
         _check("VOICEFARM_CHAINS", {name for chain in settings.chains.values() for name in chain}, known)
         _check("VOICEFARM_PROVIDERS", settings.providers or (), set(catalog))
+        _check("VOICEFARM_MONTHLY_BUDGETS_USD", settings.monthly_budgets_usd, set(catalog))
         equipment = {name: spec.equipment(settings) for name, spec in catalog.items()}
         if settings.providers is None:
             enabled = frozenset(name for name, found in equipment.items() if found.problem is None)

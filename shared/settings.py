@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -130,6 +131,12 @@ class Settings(BaseSettings):
         ge=1,
         alias="VOICEFARM_PIPER_RESIDENT_VOICES",
         description="Voices that each of them keeps in memory (about 300 MB a voice of medium quality).",
+    )
+    monthly_budgets_usd: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(
+        default_factory=dict,
+        alias="VOICEFARM_MONTHLY_BUDGETS_USD",
+        description="JSON object of what providers may cost in a month, in US dollars, such as "
+        '{"google_tts": 50}; one that has spent it is left alone until the next month, by UTC.',
     )
     max_text_chars: int = Field(
         3000,

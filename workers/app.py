@@ -14,6 +14,7 @@ from kombu.transport.redis import Channel
 
 from shared.cache import AudioCache
 from shared.catalog import CATALOG
+from shared.circuits import Circuits
 from shared.connections import worker_client
 from shared.database import Database
 from shared.doorbell import Doorbell
@@ -23,7 +24,7 @@ from shared.log import configure_logging
 from shared.outcomes import Outcomes
 from shared.presence import HEARTBEAT_S, Presence, Worker
 from shared.settings import Settings
-from shared.usage import Outbox, UsageWriter
+from shared.usage import BudgetWatch, Outbox, UsageReport, UsageWriter
 from workers.renderer import Renderer
 
 if TYPE_CHECKING:
@@ -67,7 +68,16 @@ def _begin_child(**_: Any) -> None:
     settings = Settings.load()
     state = worker_client(settings.state_url)
     spec = pool_spec()
-    writer = UsageWriter(Database(settings.database_url), Outbox(state))
+    database, outbox = Database(settings.database_url), Outbox(state)
+    followers: list[UsageWriter | BudgetWatch] = [UsageWriter(database, outbox)]
+    if (limit_usd := settings.monthly_budgets_usd.get(spec.name)) is not None:
+        report = UsageReport(database, outbox)
+        followers.append(BudgetWatch(spec.name, limit_usd, report, Circuits(state)))
+
+    def wake_followers() -> None:
+        for follower in followers:
+            follower.wake()
+
     app.renderer = Renderer(
         spec,
         settings,
@@ -78,10 +88,11 @@ def _begin_child(**_: Any) -> None:
         presence=Presence(state),
         outcomes=Outcomes(state),
         doorbell=Doorbell(app),
-        on_usage=writer.wake,
+        on_usage=wake_followers,
     )
     app.renderer.warm_up()
-    writer.start()
+    for follower in followers:
+        follower.start()
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
