@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from threading import get_ident
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
 import redis
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 
 class Renderer:
-    """What one process of a provider's pool does with a doorbell."""
+    """What one process of a provider's pool does with a doorbell, in one thread or in several."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Renderer:
         self._spec = spec
         self._settings = settings
         self._provider: Provider | None = None
+        self._loading = Lock()
         self._worker = worker
         self._ledger = ledger
         self._cache = cache
@@ -74,11 +75,12 @@ class Renderer:
             log.warning("load_failed", provider=self.name, code=error.code, detail=error.detail)
 
     def _engine(self) -> Provider:
-        if self._provider is None:
-            provider = load_provider(self._spec, self._settings)
-            provider.load()
-            self._provider = provider
-        return self._provider
+        with self._loading:
+            if self._provider is None:
+                provider = load_provider(self._spec, self._settings)
+                provider.load()
+                self._provider = provider
+            return self._provider
 
     def render(self, rendering_id: str) -> None:
         """Take one attempt at a rendering, if it is still to be had."""
