@@ -53,7 +53,7 @@ STATUSES = {
     "UNAVAILABLE": HTTPStatus.SERVICE_UNAVAILABLE,
     "DEADLINE_EXCEEDED": HTTPStatus.GATEWAY_TIMEOUT,
 }
-SECRET = "project 1234567 key AIzaSy at /home/operator/key.json"  # noqa: S105  what no caller may see
+SECRET = "project-1234567 AIzaSy /home/operator/key.json"  # noqa: S105  what no caller may see
 
 
 class Refusal(Exception):

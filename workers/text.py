@@ -56,7 +56,7 @@ def _cut(text: str, begin: int, limit: int) -> int:
     late = [end for end in ends if end > middle]
     if late or any(end > begin for end in ends):
         return late[0] if late else max(ends)
-    return next((at for at in range(limit, middle, -1) if _is_between_characters(text, at)), limit)
+    return next((at for at in range(limit, begin, -1) if _is_between_characters(text, at)), limit)
 
 
 def _last_end(kind: re.Pattern[str], text: str, begin: int, limit: int) -> int:
