@@ -11,7 +11,8 @@
     │   └── NoProvider ── QueueFull ── RateLimited ── StateUnavailable
     ├── SynthesisFailed           every provider of the chain failed; carries `attempts`
     ├── ProviderError             one provider failed; the next may speak
-    │   └── ModelLoadFailed ── VoiceNotFound ── EngineFailed ── EngineTimeout
+    │   ├── ModelLoadFailed ── VoiceNotFound ── EngineFailed ── UtteranceRefused
+    │   └── QuotaExceeded ── CredentialsRefused ── EngineUnavailable ── EngineTimeout
     └── SettingsError             the environment holds a value that cannot be used
 
 An error's docstring is its default message. `web.errors` maps the classes to status codes.
@@ -227,16 +228,41 @@ class VoiceNotFound(ProviderError):
     is_provider_fault = False
 
 
-class EngineTimeout(ProviderError):
-    """The engine did not end in time."""
-
-    code = "timed_out"
-
-
 class EngineFailed(ProviderError):
     """The engine reported an error or gave no sound."""
 
     code = "engine_failed"
+
+
+class UtteranceRefused(ProviderError):
+    """The engine does not take this text, or does not speak it so."""
+
+    code = "utterance_refused"
+    is_provider_fault = False
+
+
+class QuotaExceeded(ProviderError):
+    """The engine's quota is used up for now."""
+
+    code = "quota_exceeded"
+
+
+class CredentialsRefused(ProviderError):
+    """The engine refuses the farm's credentials."""
+
+    code = "credentials_refused"
+
+
+class EngineUnavailable(ProviderError):
+    """The engine cannot be reached, or cannot serve now."""
+
+    code = "engine_unavailable"
+
+
+class EngineTimeout(ProviderError):
+    """The engine did not answer in time."""
+
+    code = "timed_out"
 
 
 class SettingsError(VoicefarmError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Celery, signals
+from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.exceptions import SecurityWarning, TimeLimitExceeded, WorkerLostError
 from kombu.transport.redis import Channel
 
@@ -42,6 +43,9 @@ Channel.do_restore = False
 app = Celery("voicefarm", include=["workers.tasks"])
 app.config_from_object("celeryconfig")
 
+# Less than from a supervisor's SIGTERM to its SIGKILL, which is 4 s for `voicefarm up`.
+THREADS_END_IN_S = 3.0
+
 log = structlog.get_logger()
 _stopping = threading.Event()
 
@@ -63,7 +67,7 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
-def _begin_child(**_: Any) -> None:
+def _begin_to_speak(**_: Any) -> None:
     """Load the engine and connect, in the process that will speak."""
     settings = Settings.load()
     state = worker_client(settings.state_url)
@@ -97,7 +101,12 @@ def _begin_child(**_: Any) -> None:
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _begin_parent(sender: Any, **_: Any) -> None:
-    """Beat and sweep from the parent, whose children may be busy for long."""
+    """Beat and sweep from the parent, whose children may be busy for long.
+
+    A pool of threads has none: they speak here. Celery takes no task before this has returned.
+    """
+    if isinstance(sender.pool, ThreadPool):
+        _begin_threads()
     settings = Settings.load()
     state = worker_client(settings.state_url)
     presence = Presence(state)
@@ -111,6 +120,24 @@ def _begin_parent(sender: Any, **_: Any) -> None:
     threading.Thread(target=_beat, args=(presence, worker), name="heartbeat", daemon=True).start()
     ledger = Ledger.from_settings(settings, state)
     Sweep(ledger, presence, Doorbell(app), Outcomes(state)).start()
+
+
+def _begin_threads() -> None:
+    spec = pool_spec()
+    if not spec.is_thread_safe:
+        raise SystemExit(f"{spec.title} speaks in one thread at a time: start it with --pool prefork.")
+    _begin_to_speak()
+    signals.worker_shutting_down.connect(_end_threads, weak=False)
+
+
+def _end_threads(**_: Any) -> None:
+    """Wait for what is being spoken, but no longer than a supervisor does; leases recover the rest.
+
+    Celery itself, and Python after it, would wait for every thread to its end.
+    """
+    ending = threading.Timer(THREADS_END_IN_S, os._exit, args=(os.EX_OK,))
+    ending.daemon = True
+    ending.start()
 
 
 @signals.task_failure.connect  # type: ignore[untyped-decorator]

@@ -31,7 +31,11 @@ class AudioChunk:
 
 
 class Provider(Protocol):
-    """One speech engine. Made once a worker process, used from one thread at a time."""
+    """One speech engine. Made once a worker process.
+
+    One thread calls `load`. Where the catalogue calls the provider thread-safe, its pool is of threads, and
+    several use it at once from then on; any other is used by one thread at a time.
+    """
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -53,7 +57,16 @@ class Provider(Protocol):
         Raises:
             ModelLoadFailed: the voice is broken; the message names the remedy.
             VoiceNotFound: the utterance names a voice that the engine does not have.
+            UtteranceRefused, QuotaExceeded, CredentialsRefused, EngineUnavailable, EngineTimeout: an engine
+                elsewhere did not speak.
             EngineFailed: the engine reported an error, or gave nothing that can be heard.
+        """
+
+    def price_usd(self, utterance: Utterance) -> float:
+        """Give what speaking it costs, by the settings, in US dollars; 0 where the engine runs here.
+
+        Raises:
+            VoiceNotFound: the utterance names a voice that the engine cannot have.
         """
 
 

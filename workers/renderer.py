@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
-from threading import get_ident
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
 import redis
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from shared.catalog import ProviderSpec
     from shared.doorbell import Doorbell
     from shared.ledger import Claim, Ledger
+    from shared.models import Utterance
     from shared.outcomes import Outcomes
     from shared.presence import Presence
     from shared.settings import Settings
@@ -42,7 +44,7 @@ log = structlog.get_logger()
 
 
 class Renderer:
-    """What one process of a provider's pool does with a doorbell."""
+    """What one process of a provider's pool does with a doorbell, in one thread or in several."""
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Renderer:
         self._spec = spec
         self._settings = settings
         self._provider: Provider | None = None
+        self._loading = Lock()
         self._worker = worker
         self._ledger = ledger
         self._cache = cache
@@ -78,11 +81,15 @@ class Renderer:
             log.warning("load_failed", provider=self.name, code=error.code, detail=error.detail)
 
     def _engine(self) -> Provider:
-        if self._provider is None:
-            provider = load_provider(self._spec, self._settings)
-            provider.load()
-            self._provider = provider
-        return self._provider
+        with self._loading:
+            if self._provider is None:
+                provider = load_provider(self._spec, self._settings)
+                provider.load()
+                self._provider = provider
+            return self._provider
+
+    def _price_usd(self, utterance: Utterance) -> Decimal:
+        return Decimal(str(self._engine().price_usd(utterance)))
 
     def render(self, rendering_id: str) -> None:
         """Take one attempt at a rendering, if it is still to be had."""
@@ -100,7 +107,7 @@ class Renderer:
             self._doorbell.ring(provider, waiting.rendering_id)
 
     def _attempt(self, claim: Claim) -> None:
-        meter = Meter(claim)
+        meter = Meter(claim, self._price_usd)
         # What the engine does in a copy of this process need not be waited for.
         lease = Lease(
             self._ledger,

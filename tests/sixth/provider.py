@@ -38,6 +38,10 @@ class SixthProvider:
     def load(self) -> None:
         """Do nothing: there is no model."""
 
+    def price_usd(self, _utterance: Utterance) -> float:
+        """Give what it costs: nothing."""
+        return 0.0
+
     def synthesize(self, utterance: Utterance, *, seed: int = 0) -> Iterator[AudioChunk]:  # noqa: ARG002
         """Hum a paragraph a chunk, or do what the first word says."""
         if closest_language(utterance.language, frozenset({"en"})) is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import suppress
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -37,6 +38,9 @@ class Sounding:
 
     def load(self):
         pass
+
+    def price_usd(self, _utterance):
+        return 0.01
 
     def synthesize(self, utterance):  # noqa: ARG002
         yield AudioChunk(TONE, 22050)
@@ -219,7 +223,7 @@ def test_what_an_attempt_used_is_written_down_with_its_audio(redis, ledger, rend
             renderer(Sounding).render(submitted.rendering_id)
     [usage] = written_down(redis).values()
     assert (usage.provider, usage.personality_id) == (CHAIN[0], UTTERANCE.personality_id)
-    assert (usage.characters, usage.audio_ms, usage.cost_usd) == (len(UTTERANCE.text), 200, 0)
+    assert (usage.characters, usage.audio_ms, usage.cost_usd) == (len(UTTERANCE.text), 200, Decimal("0.01"))
 
     ledger.frozen_ms += ledger.lease_ms
     ledger.sweep()

@@ -78,6 +78,10 @@ class PiperProvider:
         if not was_heard:
             raise EngineFailed("Piper found nothing to say in this text")
 
+    def price_usd(self, _utterance: Utterance) -> float:
+        """Give 0: it runs here."""
+        return 0.0
+
     def _check(self) -> None:
         if self._installed.problem:
             raise ModelLoadFailed(f"{self._installed.problem} {REMEDY}")
