@@ -53,7 +53,9 @@ class Provider(Protocol):
         Raises:
             ModelLoadFailed: the voice is broken; the message names the remedy.
             VoiceNotFound: the utterance names a voice that the engine does not have.
-            EngineFailed: the engine reported an error, or gave nothing that can be heard.
+            NothingToSay: the text holds nothing that the engine can say.
+            BrokenAudio: the engine gave samples that are no numbers.
+            EngineFailed: the engine reported an error.
         """
 
 
