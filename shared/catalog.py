@@ -32,6 +32,8 @@ class ProviderSpec:
     """BCP 47 tags it speaks; where `equip` tells, those it may speak."""
     clones: bool
     """Whether it speaks with a personality's own voice sample."""
+    is_random: bool = False
+    """Whether it speaks a text otherwise each time, so that it is worth another try."""
     equip: Callable[[Settings], Equipment] | None = None
     """Finds out what it has here besides its libraries, if it needs anything."""
 
@@ -85,6 +87,7 @@ CATALOG: Mapping[str, ProviderSpec] = {
             extra="piper",
             languages=KNOWN_VOICES.languages,
             clones=False,
+            is_random=True,
             equip=piper_equipment,
         ),
     )

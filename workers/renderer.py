@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import redis
 import structlog
 
-from shared.errors import ModelLoadFailed, ProviderError
+from shared.errors import BadAudio, ModelLoadFailed, ProviderError
 from shared.ledger import Attempt, Result
 from shared.ledger.sweep import next_provider
 from shared.models import Audio
@@ -21,6 +21,7 @@ from workers.encoding import encode
 from workers.lease import Lease, LeaseLost
 from workers.provider import load_provider
 from workers.providers.forked import end_copy
+from workers.quality import judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from shared.catalog import ProviderSpec
     from shared.doorbell import Doorbell
     from shared.ledger import Claim, Ledger
+    from shared.models import Utterance
     from shared.presence import Presence
     from shared.provider_stats import ProviderStats
     from shared.settings import Settings
@@ -126,16 +128,20 @@ class Renderer:
         return replace(result, cached=self._cache_audio(claim, result.audio(data)))
 
     def _speak(self, claim: Claim, lease: Lease) -> Audio:
-        def chunks() -> Iterator[AudioChunk]:
-            try:
-                for chunk in self._engine().synthesize(claim.utterance):
-                    lease.check()
-                    yield chunk
-            except ProviderError:
-                lease.check()  # it may have been ended
-                raise
+        """Let the provider speak, and once more where its sound was refused and may be better then.
 
-        encoded = encode(join(chunks()), claim.utterance.format)
+        Each refusal is logged and counted; the attempt tells of the last.
+        """
+        try:
+            sound = self._sound(claim.utterance, lease, seed=0)
+        except BadAudio as refused:
+            lease.check()
+            if not self._spec.is_random:
+                raise
+            log.warning("sound_refused", code=refused.code, detail=refused.detail)
+            self._stats.note_failure(self.name, refused.code)
+            sound = self._sound(claim.utterance, lease, seed=1)
+        encoded = encode(sound, claim.utterance.format)
         return Audio(
             data=encoded.data,
             format=claim.utterance.format,
@@ -144,6 +150,20 @@ class Renderer:
             sample_rate_hz=encoded.sample_rate_hz,
             degraded=claim.chain.index(self.name) > 0,
         )
+
+    def _sound(self, utterance: Utterance, lease: Lease, *, seed: int) -> AudioChunk:
+        def chunks() -> Iterator[AudioChunk]:
+            try:
+                for chunk in self._engine().synthesize(utterance, seed=seed):
+                    lease.check()
+                    yield chunk
+            except ProviderError:
+                lease.check()  # it may have been ended
+                raise
+
+        sound = join(chunks())
+        judge(sound, utterance)
+        return sound
 
     def _cache_audio(self, claim: Claim, audio: Audio) -> bool:
         """Tell whether the cache holds it now; where it does not, the job alone keeps it."""

@@ -58,8 +58,8 @@ class EspeakProvider:
         _ = self._library, self._voices
         self._copies.start()
 
-    def synthesize(self, utterance: Utterance) -> Iterator[AudioChunk]:
-        """Speak a paragraph a chunk; equal utterances give equal samples.
+    def synthesize(self, utterance: Utterance, *, seed: int = 0) -> Iterator[AudioChunk]:  # noqa: ARG002
+        """Speak a paragraph a chunk; equal utterances give equal samples, whatever the seed.
 
         Raises:
             ModelLoadFailed: the library or its data is missing or broken.

@@ -60,8 +60,10 @@ class PiperProvider:
             except ModelLoadFailed as error:  # the others speak, and whoever asks for this one is told
                 log.warning("voice_broken", detail=error.detail)
 
-    def synthesize(self, utterance: Utterance) -> Iterator[AudioChunk]:
+    def synthesize(self, utterance: Utterance, *, seed: int = 0) -> Iterator[AudioChunk]:  # noqa: ARG002
         """Speak a sentence a chunk, each with the pause behind it.
+
+        The seed is not needed: a network draws its noise anew each time, from a source that cannot be set.
 
         Raises:
             ModelLoadFailed: there is no voice, or the one that is to speak is broken.
