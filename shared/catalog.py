@@ -36,6 +36,8 @@ class ProviderSpec:
     """Whether it speaks with a personality's own voice sample."""
     is_thread_safe: bool = False
     """Whether threads may share one provider object, so that its pool is of threads."""
+    is_random: bool = False
+    """Whether it speaks a text otherwise each time, so that it is worth another try."""
     equip: Callable[[Settings], Equipment] | None = None
     """Finds out what it has here besides its libraries, if it needs anything."""
 
@@ -96,6 +98,7 @@ CATALOG: Mapping[str, ProviderSpec] = {
             extra="piper",
             languages=KNOWN_VOICES.languages,
             clones=False,
+            is_random=True,
             equip=piper_equipment,
         ),
         ProviderSpec(

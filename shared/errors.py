@@ -11,8 +11,10 @@
     │   └── NoProvider ── QueueFull ── RateLimited ── StateUnavailable
     ├── SynthesisFailed           every provider of the chain failed; carries `attempts`
     ├── ProviderError             one provider failed; the next may speak
-    │   ├── ModelLoadFailed ── VoiceNotFound ── EngineFailed ── UtteranceRefused
-    │   └── QuotaExceeded ── CredentialsRefused ── EngineUnavailable ── EngineTimeout
+    │   ├── ModelLoadFailed ── VoiceNotFound ── NothingToSay ── UtteranceRefused
+    │   ├── EngineFailed ── EngineTimeout ── EngineUnavailable ── QuotaExceeded ── CredentialsRefused
+    │   └── BadAudio              it gave sound that is not the speech that was asked for
+    │       └── BrokenAudio ── SilentAudio ── ClippedAudio ── ImplausibleLength ── RunawayAudio ── CutOffAudio
     └── SettingsError             the environment holds a value that cannot be used
 
 An error's docstring is its default message. `web.errors` maps the classes to status codes.
@@ -263,6 +265,55 @@ class EngineTimeout(ProviderError):
     """The engine did not answer in time."""
 
     code = "timed_out"
+
+
+class NothingToSay(ProviderError):
+    """The provider found nothing to say in this text."""
+
+    code = "nothing_to_say"
+    is_provider_fault = False
+
+
+class BadAudio(ProviderError):
+    """The engine gave sound that is not the speech that was asked for."""
+
+    code = "bad_audio"
+
+
+class BrokenAudio(BadAudio):
+    """The sound holds samples that are no numbers."""
+
+    code = "broken_audio"
+
+
+class SilentAudio(BadAudio):
+    """Nothing can be heard."""
+
+    code = "silent_audio"
+
+
+class ClippedAudio(BadAudio):
+    """The sound is clipped through and through."""
+
+    code = "clipped_audio"
+
+
+class ImplausibleLength(BadAudio):
+    """The sound is too short for its text."""
+
+    code = "implausible_length"
+
+
+class RunawayAudio(BadAudio):
+    """The sound goes on where its text does not: far too long, or with a tone or a silence in it."""
+
+    code = "runaway_audio"
+
+
+class CutOffAudio(BadAudio):
+    """The sound ends in the middle of a word."""
+
+    code = "cut_off_audio"
 
 
 class SettingsError(VoicefarmError):

@@ -33,6 +33,10 @@ class Outcomes:
         """Count what an attempt used that made sound, whatever became of it."""
         self._stats.note_usage(usage)
 
+    def refused(self, provider: str, code: str) -> None:
+        """Count sound that was refused while the attempt goes on: the provider tries once more."""
+        self._stats.note_failure(provider, code)
+
     def failed(
         self, provider: str, code: str, *, is_provider_fault: bool = True, is_probe: bool = False
     ) -> None:

@@ -148,7 +148,7 @@ def _of_syntheses(totals: Mapping[str, ProviderTotals]) -> Iterator[Metric]:
         labels=["provider"],
     )
     failures = CounterMetricFamily(
-        "voicefarm_synthesis_failures", "Attempts that gave no audio.", labels=["provider", "code"]
+        "voicefarm_synthesis_failures", "Tries that gave no audio.", labels=["provider", "code"]
     )
     for name, of_provider in totals.items():
         bounds = map(floatToGoString, TIME_BOUNDS_S)

@@ -48,8 +48,11 @@ class Provider(Protocol):
             ModelLoadFailed: a library or model is missing or broken; the message names the remedy.
         """
 
-    def synthesize(self, utterance: Utterance) -> Iterator[AudioChunk]:
+    def synthesize(self, utterance: Utterance, *, seed: int = 0) -> Iterator[AudioChunk]:
         """Speak the whole utterance at its speed and pitch, in order, a chunk at a time.
+
+        Where `ProviderSpec.is_random`, another `seed` gives other sound; elsewhere it changes nothing. Equal
+        seeds need not give equal sound.
 
         Every chunk has the same sample rate; together they hold at least one sample. The caller may stop
         iterating at any time (a cancelled job), after which the provider must be usable again.
@@ -57,9 +60,11 @@ class Provider(Protocol):
         Raises:
             ModelLoadFailed: the voice is broken; the message names the remedy.
             VoiceNotFound: the utterance names a voice that the engine does not have.
+            NothingToSay: the text holds nothing that the engine can say.
             UtteranceRefused, QuotaExceeded, CredentialsRefused, EngineUnavailable, EngineTimeout: an engine
                 elsewhere did not speak.
-            EngineFailed: the engine reported an error, or gave nothing that can be heard.
+            BrokenAudio: the engine gave samples that are no numbers.
+            EngineFailed: the engine reported an error.
         """
 
     def price_usd(self, utterance: Utterance) -> float:

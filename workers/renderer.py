@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from threading import Lock, get_ident
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import redis
 import structlog
 
-from shared.errors import EngineFailed, EngineTimeout, ModelLoadFailed, ProviderError
+from shared.errors import BadAudio, EngineFailed, EngineTimeout, ModelLoadFailed, ProviderError
 from shared.ledger import ALL_FAILED, Attempt, Result, Waiting
 from shared.models import Audio
 from shared.provider_stats import Synthesis
@@ -23,6 +23,7 @@ from workers.lease import Lease, LeaseLost, Loss
 from workers.meter import Meter
 from workers.provider import load_provider
 from workers.providers.forked import end_copy
+from workers.quality import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,16 @@ _NOT_LOADED = "The engine could not be loaded; the worker's log says why."
 _UNEXPECTED = "The engine failed unexpectedly; the worker's log says how."
 
 log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Work:
+    """One attempt under way."""
+
+    claim: Claim
+    meter: Meter
+    refusals: list[Attempt] = field(default_factory=list)
+    """Tries whose sound was refused."""
 
 
 class Renderer:
@@ -107,83 +118,88 @@ class Renderer:
             self._doorbell.ring(provider, waiting.rendering_id)
 
     def _attempt(self, claim: Claim) -> None:
-        meter = Meter(claim, self._price_usd)
+        work = _Work(claim, Meter(claim, self._price_usd))
         # What the engine does in a copy of this process need not be waited for.
         lease = Lease(
             self._ledger,
             claim,
             limit_s=self._settings.synthesis_timeout_seconds,
             on_loss=partial(end_copy, get_ident()),
-            on_hang=partial(self._end_process, claim, meter),
+            on_hang=partial(self._end_process, work),
         )
         try:
             with lease:
-                result = self._result(claim, lease, meter)
+                result = self._result(work, lease)
         except LeaseLost as lost:
-            if lost.why is Loss.OVERDUE:
-                self._pass_on(claim, self._timeout(), meter)
-            else:
-                self._stop(claim, lost.why, meter)
+            self._stop(work, lost.why)
         except ProviderError as error:
-            self._pass_on(claim, error, meter)
+            self._pass_on(work, error)
         except Exception:
             # The one place that catches everything: the next provider is to speak, and the trace is logged.
-            self._pass_on(claim, EngineFailed(_UNEXPECTED), meter)
+            self._pass_on(work, EngineFailed(_UNEXPECTED))
             raise
         else:
-            if self._ledger.succeed(claim, result):
-                synthesis = Synthesis(meter.elapsed_ms, result.duration_ms)
+            if self._ledger.succeed(claim, result, work.refusals):
+                synthesis = Synthesis(work.meter.elapsed_ms, result.duration_ms)
                 log.info("rendered", duration_ms=round(synthesis.service_ms, 1), audio_ms=synthesis.audio_ms)
                 self._outcomes.spoke(self.name, synthesis, is_probe=claim.is_probe)
         finally:
-            self._note(meter)
+            self._note_usage(work)
 
-    def _timeout(self) -> EngineTimeout:
-        return EngineTimeout(f"The engine did not end within {self._settings.synthesis_timeout_seconds} s.")
-
-    def _end_process(self, claim: Claim, meter: Meter) -> None:
-        """End this process, whose engine hangs, once the next provider has the work; its pool replaces it."""
-        try:
-            self._pass_on(claim, self._timeout(), meter)
-        finally:
-            log.error("engine_hangs")
-            os._exit(os.EX_SOFTWARE)
-
-    def _result(self, claim: Claim, lease: Lease, meter: Meter) -> Result:
+    def _result(self, work: _Work, lease: Lease) -> Result:
         """Give the audio that an earlier attempt stored before it died, or make it; then cache it.
 
         The ledger keeps what came first and the cache takes the same audio once, so that a death between any
         two steps leaves one effect.
         """
+        claim = work.claim
         stored = self._ledger.result(claim.rendering_id) if claim.attempt > 1 else None
         if stored is None:
-            audio = self._speak(claim, lease, meter)
+            audio = self._speak(work, lease)
             lease.check()
             stored = self._ledger.store_result(
-                claim.rendering_id, Result.of(claim.cache_key, audio), audio.data, meter.usage()
+                claim.rendering_id, Result.of(claim.cache_key, audio), audio.data, work.meter.usage()
             )
         result, data = stored
         return replace(result, cached=self._cache_audio(claim, result.audio(data)))
 
-    def _speak(self, claim: Claim, lease: Lease, meter: Meter) -> Audio:
-        def chunks() -> Iterator[AudioChunk]:
-            try:
-                for chunk in meter.measure(self._engine().synthesize(claim.utterance)):
-                    lease.check()
-                    yield chunk
-            except ProviderError:
-                lease.check()  # it may have been ended
+    def _speak(self, work: _Work, lease: Lease) -> Audio:
+        """Let the provider speak, and once more where its sound was refused and may be better then."""
+        try:
+            sound = self._sound(work, lease, seed=0)
+        except BadAudio as refusal:
+            if not self._spec.is_random:
                 raise
-
-        encoded = encode(join(chunks()), claim.utterance.format)
+            log.warning("sound_refused", code=refusal.code, detail=refusal.detail)
+            self._outcomes.refused(self.name, refusal.code)
+            work.refusals.append(self._failure(work, refusal))
+            sound = self._sound(work, lease, seed=1)
+        utterance = work.claim.utterance
+        encoded = encode(sound, utterance.format)
         return Audio(
             data=encoded.data,
-            format=claim.utterance.format,
+            format=utterance.format,
             provider=self.name,
             duration_ms=encoded.duration_ms,
             sample_rate_hz=encoded.sample_rate_hz,
-            degraded=claim.chain.index(self.name) > 0,
+            degraded=work.claim.chain.index(self.name) > 0,
         )
+
+    def _sound(self, work: _Work, lease: Lease, *, seed: int) -> AudioChunk:
+        """Give speech that may be cached and sent."""
+
+        def chunks() -> Iterator[AudioChunk]:
+            for chunk in work.meter.measure(self._engine().synthesize(work.claim.utterance, seed=seed)):
+                lease.check()
+                yield chunk
+
+        try:
+            sound = join(chunks())
+            judge(sound, work.claim.utterance)
+        except ProviderError:
+            lease.check()  # it may have been ended
+            raise
+        return sound
 
     def _cache_audio(self, claim: Claim, audio: Audio) -> bool:
         """Tell whether the cache holds it now; where it does not, the job alone keeps it."""
@@ -193,33 +209,51 @@ class Renderer:
             log.warning("cache_failed", error=type(error).__name__)
             return False
 
-    def _stop(self, claim: Claim, why: Loss, meter: Meter) -> None:
+    def _stop(self, work: _Work, why: Loss) -> None:
+        """End an attempt whose lease is lost."""
         log.info("attempt_stopped", why=why)
-        usage = meter.usage()
-        if why is Loss.ABANDONED:
-            if self._ledger.abandon(claim, usage) == "queued":
-                self._doorbell.ring(self.name, claim.rendering_id)
+        usage = work.meter.usage()
+        if why is Loss.OVERDUE:
+            self._pass_on(work, self._timeout())
+        elif why is Loss.ABANDONED:
+            if self._ledger.abandon(work.claim, usage) == "queued":
+                self._doorbell.ring(self.name, work.claim.rendering_id)
         elif usage:
             self._ledger.note_usage(usage)
 
-    def _pass_on(self, claim: Claim, error: ProviderError, meter: Meter) -> None:
+    def _timeout(self) -> EngineTimeout:
+        return EngineTimeout(f"The engine did not end within {self._settings.synthesis_timeout_seconds} s.")
+
+    def _end_process(self, work: _Work) -> None:
+        """End this process, whose engine hangs, once the next provider has the work; its pool replaces it."""
+        try:
+            self._pass_on(work, self._timeout())
+        finally:
+            log.error("engine_hangs")
+            os._exit(os.EX_SOFTWARE)
+
+    def _pass_on(self, work: _Work, error: ProviderError) -> None:
+        """Have the next provider speak, or end the rendering when all have failed."""
         log.warning("attempt_failed", code=error.code, detail=error.detail)
-        # What a failed load says of itself names this machine's paths.
-        detail = _NOT_LOADED if isinstance(error, ModelLoadFailed) else error.detail
-        attempt = Attempt(self.name, error.code, detail, round(meter.elapsed_ms))
-        turn = next_turn(claim.chain, [*claim.attempts, attempt], self._presence.roll_call())
-        this, usage = (claim.rendering_id, claim.attempt), meter.usage()
+        claim, failures = work.claim, [*work.refusals, self._failure(work, error)]
+        turn = next_turn(claim.chain, [*claim.attempts, *failures], self._presence.roll_call())
+        this, usage = (claim.rendering_id, claim.attempt), work.meter.usage()
         if turn is None:
-            self._ledger.fail(*this, "synthesis_failed", ALL_FAILED, [attempt], usage=usage)
-        elif (
-            self._ledger.pass_on(*this, turn.provider, [attempt, *turn.passed_over], usage=usage) == "queued"
-        ):
-            self._doorbell.ring(turn.provider, claim.rendering_id)
+            self._ledger.fail(*this, "synthesis_failed", ALL_FAILED, failures, usage=usage)
+        else:
+            told = [*failures, *turn.passed_over]
+            if self._ledger.pass_on(*this, turn.provider, told, usage=usage) == "queued":
+                self._doorbell.ring(turn.provider, claim.rendering_id)
         self._outcomes.failed(
             self.name, error.code, is_provider_fault=error.is_provider_fault, is_probe=claim.is_probe
         )
 
-    def _note(self, meter: Meter) -> None:
-        if usage := meter.usage():
+    def _failure(self, work: _Work, error: ProviderError) -> Attempt:
+        # What a failed load says of itself names this machine's paths.
+        detail = _NOT_LOADED if isinstance(error, ModelLoadFailed) else error.detail
+        return Attempt(self.name, error.code, detail, round(work.meter.elapsed_ms))
+
+    def _note_usage(self, work: _Work) -> None:
+        if usage := work.meter.usage():
             self._on_usage()
             self._outcomes.used(usage)

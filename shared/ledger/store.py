@@ -230,9 +230,10 @@ class Ledger(ResultStore):
         reply: bytes = self._run("renew", claim.rendering_id, claim.attempt, self.lease_ms)
         return reply.decode()
 
-    def succeed(self, claim: Claim, result: Result) -> bool:
+    def succeed(self, claim: Claim, result: Result, attempts: Sequence[Attempt] = ()) -> bool:
         """End the rendering with its audio, stored before; False when another attempt has the fence."""
-        state = self._finish(claim.rendering_id, claim.attempt, "succeeded", value=result.to_json())
+        value = result.to_json()
+        state = self._finish(claim.rendering_id, claim.attempt, "succeeded", attempts=attempts, value=value)
         return state == "succeeded"
 
     def fail(

@@ -26,8 +26,8 @@ FAULTS = {
     "exception": ["engine_failed"],
     "error": ["engine_failed"],
     "hang": ["timed_out"],
-    "silence": ["engine_failed"],
-    "nan": ["engine_failed"],
+    "silence": ["silent_audio"],
+    "nan": ["broken_audio"],
     "death": ["worker_lost"] * LOSSES_PER_PROVIDER,
 }
 

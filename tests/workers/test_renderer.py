@@ -13,7 +13,7 @@ import pytest
 from shared.cache import AudioCache
 from shared.catalog import ProviderSpec
 from shared.circuits import CIRCUITS
-from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
+from shared.errors import EngineFailed, ModelLoadFailed, NothingToSay, VoiceNotFound
 from shared.ledger import Status, Sweep
 from shared.outcomes import Outcomes
 from shared.presence import Presence, Worker
@@ -42,7 +42,7 @@ class Sounding:
     def price_usd(self, _utterance):
         return 0.01
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         yield AudioChunk(TONE, 22050)
 
 
@@ -56,60 +56,93 @@ class Unloadable(Sounding):
 class Voiceless(Sounding):
     """Does not know the voice, after a first sound."""
 
-    def synthesize(self, utterance):
-        yield from super().synthesize(utterance)
+    def synthesize(self, utterance, *, seed=0):
+        yield from super().synthesize(utterance, seed=seed)
         raise VoiceNotFound("there is no voice 'x'")
+
+
+class Wordless(Sounding):
+    """Finds nothing to say."""
+
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
+        raise NothingToSay
 
 
 class Failing(Sounding):
     """Says that it failed."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         raise EngineFailed("out of breath")
 
 
 class Buggy(Sounding):
     """Fails in a way nobody thought of."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         raise ZeroDivisionError
 
 
 class Silent(Sounding):
     """Gives silence for speech."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         yield AudioChunk(np.zeros(4410, np.float32), 22050)
 
 
 class NotANumber(Sounding):
     """Gives samples that are none."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         yield AudioChunk(np.full(4410, np.nan, np.float32), 22050)
 
 
 class Nothing(Sounding):
     """Gives no sound at all."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         yield from ()
+
+
+class Babbling(Sounding):
+    """Goes on long after the text."""
+
+    tries = 0
+
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
+        type(self).tries += 1
+        yield AudioChunk(np.tile(TONE, 150), 22050)
+
+
+class Wavering(Babbling):
+    """Speaks well at another seed than the first only."""
+
+    def synthesize(self, utterance, *, seed=0):
+        yield from (Babbling if seed == 0 else Sounding).synthesize(self, utterance, seed=seed)
+
+
+class BabblingSlowly(Babbling):
+    """Gives its sound, and ends when the test lets it."""
+
+    def synthesize(self, utterance, *, seed=0):
+        yield from super().synthesize(utterance, seed=seed)
+        began.set()
+        assert go_on.wait(20)
 
 
 class Slow(Sounding):
     """Waits between two sounds until the test lets it go on."""
 
-    def synthesize(self, utterance):
-        yield from super().synthesize(utterance)
+    def synthesize(self, utterance, *, seed=0):
+        yield from super().synthesize(utterance, seed=seed)
         began.set()
         assert go_on.wait(20)
-        yield from super().synthesize(utterance)
+        yield from super().synthesize(utterance, seed=seed)
 
 
 class Hanging(Sounding):
     """Speaks in a copy of the process, which never ends by itself."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         began.set()
         yield AudioChunk(np.frombuffer(ForkedFunction(signal.pause, limit_s=60)(), np.float32), 22050)
 
@@ -136,13 +169,13 @@ def cache(redis_server):
 
 @pytest.fixture
 def renderer(redis, ledger, cache, bell):
-    def make(provider, name=CHAIN[0], *, synthesis_timeout_s=120):
+    def make(provider, name=CHAIN[0], *, is_random=False, synthesis_timeout_s=120):
         presence = Presence(redis)
         for pool in CHAIN:
             presence.beat(Worker(name=pool, provider=pool, slots=1, device="cpu", pid=1))
         spec = ProviderSpec(
             name=name, title=name, module=f"{__name__}:{provider.__name__}", requires=(), extra="none",
-            languages=frozenset({"en"}), clones=False,
+            languages=frozenset({"en"}), clones=False, is_random=is_random,
         )  # fmt: skip
         settings = Settings.load(VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS=str(synthesis_timeout_s))
         return Renderer(
@@ -151,6 +184,20 @@ def renderer(redis, ledger, cache, bell):
         )  # fmt: skip
 
     return make
+
+
+def cancel_at_work(ledger, renderer, job_id, submitted):
+    """Cancel the job while its provider waits for it, and let that go on."""
+    began.clear()
+    go_on.clear()
+    work = threading.Thread(target=renderer.render, args=(submitted.rendering_id,))
+    work.start()
+    assert began.wait(20)
+    assert ledger.leave(job_id) == "left"
+    [lease] = [thread for thread in threading.enumerate() if thread.name == "lease"]
+    lease.join(20)  # it ends when it has learnt that nobody wants the audio
+    go_on.set()
+    work.join()
 
 
 def test_speech_is_stored_cached_and_told(ledger, cache, renderer):
@@ -169,8 +216,10 @@ def test_speech_is_stored_cached_and_told(ledger, cache, renderer):
         (Unloadable, "model_load_failed", "worker's log"),
         (Voiceless, "voice_not_found", "no voice 'x'"),
         (Failing, "engine_failed", "out of breath"),
-        (Silent, "engine_failed", "silence"),
-        (NotANumber, "engine_failed", "no numbers"),
+        (Wordless, "nothing_to_say", "nothing to say"),
+        (Silent, "silent_audio", "nothing can be heard"),
+        (NotANumber, "broken_audio", "no numbers"),
+        (Babbling, "runaway_audio", "too long"),
         (Nothing, "engine_failed", "no sound"),
     ],
 )
@@ -256,6 +305,45 @@ def test_the_writer_is_woken_once_what_was_used_is_written_down(redis, ledger, r
     speaking.render(submit(ledger, KEYS[0])[1].rendering_id)
     failing.render(submit(ledger, KEYS[1])[1].rendering_id)
     assert seen == [1]
+
+
+def test_sound_that_is_refused_is_made_once_more_where_it_may_be_better(redis, ledger, cache, renderer):
+    job_id, submitted = submit(ledger, KEYS[0])
+    renderer(Wavering, is_random=True).render(submitted.rendering_id)
+    job = ledger.job(job_id)
+    assert (job.status, job.provider, job.result.degraded) == (Status.SUCCEEDED, CHAIN[0], False)
+    assert [(told.provider, told.code) for told in job.attempts] == [(CHAIN[0], "runaway_audio")]
+    about, data = ledger.result(submitted.rendering_id)
+    assert about.duration_ms == 200
+    assert cache.look(KEYS[0]).data == data, "what was refused is not cached"
+    totals = ProviderStats(redis).totals(CHAIN)[CHAIN[0]]
+    assert (totals.failures, sum(totals.syntheses_by_time)) == ({"runaway_audio": 1}, 1)
+
+
+@pytest.mark.parametrize(("is_random", "tries"), [(True, 2), (False, 1)])
+def test_after_the_last_refusal_the_next_provider_speaks(redis, ledger, renderer, bell, is_random, tries):
+    job_id, submitted = submit(ledger, KEYS[0])
+    Babbling.tries = 0
+    renderer(Babbling, is_random=is_random).render(submitted.rendering_id)
+    assert Babbling.tries == tries
+    assert ProviderStats(redis).totals(CHAIN)[CHAIN[0]].failures == {"runaway_audio": tries}
+    assert [attempt.code for attempt in ledger.job(job_id).attempts] == ["runaway_audio"] * tries
+    assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
+
+    renderer(Sounding, CHAIN[1]).render(submitted.rendering_id)
+    assert ledger.job(job_id).status is Status.SUCCEEDED
+
+
+def test_sound_that_is_refused_is_not_made_again_when_nobody_wants_it_any_more(redis, renderer):
+    ledger = make_ledger(redis)
+    ledger.lease_ms = 300
+    babbling = renderer(BabblingSlowly, is_random=True)
+    babbling._ledger = ledger
+    BabblingSlowly.tries = 0
+    job_id, submitted = submit(ledger, KEYS[0])
+    cancel_at_work(ledger, babbling, job_id, submitted)
+    assert BabblingSlowly.tries == 1
+    assert ledger.job(job_id).attempts == ()
 
 
 def test_an_unexpected_error_is_recorded_and_raised(ledger, renderer, bell):
@@ -381,16 +469,7 @@ def test_a_cancelled_rendering_stops_and_leaves_no_audio(redis, cache, renderer)
     slow = renderer(Slow)
     slow._ledger = ledger
     job_id, submitted = submit(ledger, KEYS[0])
-    began.clear()
-    go_on.clear()
-    work = threading.Thread(target=slow.render, args=(submitted.rendering_id,))
-    work.start()
-    assert began.wait(20)
-    assert ledger.leave(job_id) == "left"
-    [lease] = [thread for thread in threading.enumerate() if thread.name == "lease"]
-    lease.join(20)  # it ends when it has learnt that nobody wants the audio
-    go_on.set()
-    work.join()
+    cancel_at_work(ledger, slow, job_id, submitted)
     assert ledger.job(job_id).status is Status.CANCELLED
     assert [usage.audio_ms for usage in written_down(redis).values()] == [400], "what had sounded by then"
     assert redis.hget(f"voice:rendering:{submitted.rendering_id}", "state") == b"cancelled"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import soundfile
 
-from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
+from shared.errors import EngineFailed, ModelLoadFailed, NothingToSay, VoiceNotFound
 from shared.google_voices import (
     class_of,
     google_equipment,
@@ -89,7 +89,8 @@ class GoogleProvider:
             VoiceNotFound: Google has no such voice, or the table has none for the language.
             UtteranceRefused, QuotaExceeded, CredentialsRefused, EngineUnavailable, EngineTimeout: Google's
                 own answer, or none.
-            EngineFailed: Google gave nothing that can be heard.
+            NothingToSay: nothing in the text can be heard.
+            EngineFailed: Google gave something that is no WAV file.
         """
         voice = self._choose(utterance)
         how = _Delivery.of(utterance, class_of(voice.name))
@@ -106,7 +107,7 @@ class GoogleProvider:
             was_heard = was_heard or is_audible(chunk)
             yield chunk
         if not was_heard:
-            raise EngineFailed("Google found nothing to say in this text")
+            raise NothingToSay("Google found nothing to say in this text")
 
     def price_usd(self, utterance: Utterance) -> float:
         """Give what Google charges for every character of the text, spaces included.
