@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from shared.circuits import CIRCUITS, CircuitState
 from shared.connections import state_errors
-from shared.ledger.records import PassedOver
+from shared.ledger.attempts import PassedOver
 from shared.provider_stats import ProviderStats
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shared.catalog import CATALOG
 from shared.errors import LanguageNotSupported, NoProvider, SettingsError, retry_after_s
 from shared.languages import closest_language
-from shared.ledger.records import Attempt, PassedOver
+from shared.ledger.attempts import Attempt, PassedOver
 from shared.models import Fallback, Quality
 from shared.turns import next_turn
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.ledger.records import Attempt
+from shared.ledger.attempts import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

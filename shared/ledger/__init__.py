@@ -3,9 +3,9 @@
 Celery's message is only a doorbell; the truth is here, in the state Redis, moved by six small scripts.
 """
 
+from shared.ledger.attempts import Attempt
 from shared.ledger.census import take_census
 from shared.ledger.records import (
-    Attempt,
     Claim,
     Idempotency,
     Job,

@@ -1,7 +1,7 @@
 -- Take a queued rendering for one attempt under a lease. The attempt's number is the fence of all that follows.
 -- A provider whose circuit is not closed is let through once it is due a probe, and the next one is due later.
--- Returns {'claimed' or 'probe', attempt, chain, attempts, request id, utterance}; {'open', attempt, chain, attempts,
--- request id} while nobody is let through; or {why not}.
+-- Returns {'claimed' | 'probe' | 'open', attempt, chain, attempts, request id, utterance}, where 'open' means that
+-- nobody is let through and it waits as before; or {why not}.
 local frozen, id, provider, worker = unpack(ARGV, 1, 4)
 local lease_ms, probe_after_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
 
@@ -27,7 +27,7 @@ end
 local about = redis.call('HMGET', key, 'chain', 'attempts', 'request_id', 'utterance')
 local how, probe_ms = 'claimed', redis.call('ZSCORE', CIRCUITS, provider)
 if probe_ms then
-  if now < tonumber(probe_ms) then return {'open', attempt, unpack(about, 1, 3)} end
+  if now < tonumber(probe_ms) then return {'open', attempt, unpack(about, 1, 4)} end
   how = 'probe'
   redis.call('ZADD', CIRCUITS, now + probe_after_ms, provider)
 end

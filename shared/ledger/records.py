@@ -6,15 +6,17 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from shared.models import Audio, AudioFormat
+from shared.ledger.attempts import parse_attempts
+from shared.models import Audio, AudioFormat, Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from shared.cache import CachedAudio
-    from shared.models import SpeechRequest, Utterance
+    from shared.ledger.attempts import Attempt
+    from shared.models import SpeechRequest
 
 
 class Status(StrEnum):
@@ -40,48 +42,6 @@ class Status(StrEnum):
     def has_ended(self) -> bool:
         """Whether nothing will change any more."""
         return self not in {Status.QUEUED, Status.RUNNING}
-
-
-class PassedOver(StrEnum):
-    """Why a provider that goes before another in a chain was not even tried."""
-
-    NO_WORKER = "no_worker"
-    CIRCUIT_OPEN = "circuit_open"
-    LANGUAGE = "language_not_supported"
-    VOICE = "voice_not_cloned"
-
-    @property
-    def detail(self) -> str:
-        """It in a sentence."""
-        return _DETAILS[self]
-
-
-_DETAILS = {
-    PassedOver.NO_WORKER: "No worker is running for it.",
-    PassedOver.CIRCUIT_OPEN: "Its circuit is open; it is asked again later.",
-    PassedOver.LANGUAGE: "It does not speak this language.",
-    PassedOver.VOICE: "It does not speak with a cloned voice.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One provider's turn that gave no audio: it tried and failed, or was passed over."""
-
-    provider: str
-    code: str
-    detail: str
-    duration_ms: int
-
-    @classmethod
-    def passed_over(cls, provider: str, why: PassedOver) -> Self:
-        """Record that a provider was not tried."""
-        return cls(provider, why, why.detail, 0)
-
-    @property
-    def was_tried(self) -> bool:
-        """Whether the provider tried."""
-        return self.code not in set(PassedOver)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +143,31 @@ class Idempotency:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A queued rendering that somebody has to be found for."""
+
+    rendering_id: str
+    provider: str
+    attempt: int
+    chain: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+    request_id: str
+
+    @classmethod
+    def decode(cls, rendering: str, provider: str, about: Sequence[Any]) -> Self:
+        """Decode what the scripts tell of it: attempt, chain, attempts, request ID."""
+        attempt, chain, attempts, request_id = about
+        return cls(
+            rendering_id=rendering,
+            provider=provider,
+            attempt=int(attempt),
+            chain=tuple(json.loads(chain)),
+            attempts=parse_attempts(attempts),
+            request_id=(request_id or b"").decode(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A worker's right to one attempt; `attempt` is its fence."""
 
@@ -197,22 +182,24 @@ class Claim:
     is_probe: bool = False
     """Whether the provider's circuit let it through to try."""
 
+    @classmethod
+    def of(cls, waiting: Waiting, utterance: bytes, *, is_probe: bool) -> Self:
+        """Claim what waited."""
+        return cls(
+            rendering_id=waiting.rendering_id,
+            attempt=waiting.attempt,
+            provider=waiting.provider,
+            utterance=Utterance.from_json(utterance),
+            chain=waiting.chain,
+            attempts=waiting.attempts,
+            request_id=waiting.request_id,
+            is_probe=is_probe,
+        )
+
     @property
     def cache_key(self) -> str:
         """The key under which the audio is cached."""
         return cache_key_of(self.rendering_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A queued rendering that somebody has to be found for."""
-
-    rendering_id: str
-    provider: str
-    attempt: int
-    chain: tuple[str, ...]
-    attempts: tuple[Attempt, ...]
-    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,17 +261,6 @@ def cache_key_of(rendering_id: str) -> str:
 def log_fields(rendering_id: str) -> dict[str, str]:
     """Give what every log line about a rendering carries: its short name, and the job that began it."""
     return {"rendering": rendering_id[:12], "job_id": rendering_id.partition(":")[2]}
-
-
-def join_attempts(attempts: Iterable[Attempt]) -> str:
-    """Encode attempts as the scripts append them."""
-    return ",".join(json.dumps(asdict(attempt), ensure_ascii=False) for attempt in attempts)
-
-
-def parse_attempts(text: str | bytes) -> tuple[Attempt, ...]:
-    """Decode the comma-joined JSON objects that the scripts append to."""
-    joined = text.decode() if isinstance(text, bytes) else text
-    return tuple(Attempt(**item) for item in json.loads(f"[{joined}]"))
 
 
 def derive_status(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from shared.circuits import PROBE_AFTER_MS
 from shared.connections import state_errors
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited
+from shared.ledger.attempts import join_attempts
 from shared.ledger.reading import Standing
-from shared.ledger.records import Claim, Submitted, Waiting, join_attempts, parse_attempts, rendering_id
+from shared.ledger.records import Claim, Submitted, Waiting, rendering_id
 from shared.ledger.results import ResultStore
 from shared.lua import load_script
-from shared.models import Utterance
 from shared.turns import LOSSES_PER_PROVIDER, next_turn
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from shared.ledger.records import Attempt, Idempotency, Job, Result
-    from shared.models import SpeechRequest
+    from shared.ledger.attempts import Attempt
+    from shared.ledger.records import Idempotency, Job, Result
+    from shared.models import SpeechRequest, Utterance
     from shared.presence import RollCall
     from shared.settings import Settings
     from shared.usage import Usage
@@ -209,21 +210,11 @@ class Ledger(ResultStore):
         Gives it back as it waits when the provider's circuit is open, None when there is nothing to do.
         """
         how, *found = self._run("claim", rendering, provider, worker, self.lease_ms, PROBE_AFTER_MS)
-        if how == b"open":
-            return _waiting(rendering, provider, found)
-        if how not in {b"claimed", b"probe"}:
+        if how not in {b"claimed", b"probe", b"open"}:
             return None
-        attempt, chain, attempts, request_id, utterance = found
-        return Claim(
-            rendering_id=rendering,
-            attempt=int(attempt),
-            provider=provider,
-            utterance=Utterance.from_json(utterance),
-            chain=tuple(json.loads(chain)),
-            attempts=parse_attempts(attempts),
-            request_id=(request_id or b"").decode(),
-            is_probe=how == b"probe",
-        )
+        *about, utterance = found
+        waiting = Waiting.decode(rendering, provider, about)
+        return waiting if how == b"open" else Claim.of(waiting, utterance, is_probe=how == b"probe")
 
     def renew(self, claim: Claim) -> str:
         """Keep the lease; 'kept', 'abandoned' (nobody wants the audio any more) or 'fenced' (it was lost)."""
@@ -304,11 +295,9 @@ class Ledger(ResultStore):
 
         Gives what waits to be rung again, and the provider of each lease that was lost.
         """
-        lost, *waiting = self._run("sweep", SWEEP_BATCH, RING_AGAIN_MS)
-        found = [
-            _waiting(rendering.decode(), provider.decode(), its) for rendering, provider, *its in waiting
-        ]
-        return found, [provider.decode() for provider in lost]
+        lost, *found = self._run("sweep", SWEEP_BATCH, RING_AGAIN_MS)
+        waiting = [Waiting.decode(rendering.decode(), at.decode(), about) for rendering, at, *about in found]
+        return waiting, [provider.decode() for provider in lost]
 
     def redirect(self, waiting: Waiting, roll_call: RollCall) -> str | None:
         """Give who is to be rung for a waiting rendering, having passed it on where that is another one.
@@ -327,15 +316,3 @@ class Ledger(ResultStore):
         """Count the renderings that wait for a provider."""
         with state_errors():
             return int(self.redis.zcard(f"voice:queue:{provider}"))
-
-
-def _waiting(rendering: str, provider: str, about: Sequence[Any]) -> Waiting:
-    attempt, chain, attempts, request_id = about
-    return Waiting(
-        rendering_id=rendering,
-        provider=provider,
-        attempt=int(attempt),
-        chain=tuple(json.loads(chain)),
-        attempts=parse_attempts(attempts),
-        request_id=(request_id or b"").decode(),
-    )

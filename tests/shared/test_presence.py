@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.ledger.records import PassedOver
+from shared.ledger.attempts import PassedOver
 from shared.presence import LIVE_FOR_MS, Presence, Worker
 from shared.provider_stats import ProviderStats, Synthesis
 

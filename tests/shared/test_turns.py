@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from shared.ledger import Attempt
-from shared.ledger.records import PassedOver
+from shared.ledger.attempts import Attempt, PassedOver
 from shared.presence import RollCall, Worker
 from shared.turns import LOSSES_PER_PROVIDER, Turn, next_turn
 
