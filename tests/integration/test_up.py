@@ -168,8 +168,19 @@ def test_a_provider_that_lacks_something_is_told_in_one_line_with_the_remedy(run
 def test_piper_runs_where_it_finds_a_voice_before_the_first_start(start, tmp_path):
     make_voices(tmp_path / "var" / "models")
     farm = start(VOICEFARM_PIPER_PROCESSES="1").wait_until_ready()
-    assert "does not run" not in farm.printed
+    assert "piper does not run" not in farm.printed
     until(lambda: farm.speak("Hello.", provider="piper").status_code == 200, "Piper speaks")
+    assert farm.signal(signal.SIGINT) == 0
+
+
+def test_google_runs_where_it_finds_credentials_by_a_path_that_is_relative_to_where_it_is_called(
+    start, tmp_path, monkeypatch
+):
+    (tmp_path / "key.json").write_text('{"type": "service_account"}')
+    monkeypatch.chdir(tmp_path)
+    farm = start(GOOGLE_APPLICATION_CREDENTIALS="key.json").wait_until_ready()
+    assert "google_tts does not run" not in farm.printed
+    until(lambda: "google_tts@" in farm.printed, "the Google pool is ready")
     assert farm.signal(signal.SIGINT) == 0
 
 
