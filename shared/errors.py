@@ -20,6 +20,7 @@ An error's docstring is its default message. `web.errors` maps the classes to st
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
@@ -157,6 +158,11 @@ class IdempotencyMismatch(RequestError):
     code = "idempotency_mismatch"
 
 
+def retry_after_s(wait_s: float) -> int:
+    """Give the seconds after which a caller is told to come again: 1 to 60."""
+    return min(max(math.ceil(wait_s), 1), 60)
+
+
 class Unavailable(VoicefarmError):
     """The farm cannot take this now; try again later."""
 
@@ -205,6 +211,8 @@ class ProviderError(VoicefarmError):
     """The provider failed to speak."""
 
     code = "engine_failed"
+    is_provider_fault: ClassVar[bool] = True
+    """Whether it tells against the provider's health; what only the caller can mend does not."""
 
 
 class ModelLoadFailed(ProviderError):
@@ -217,6 +225,7 @@ class VoiceNotFound(ProviderError):
     """The provider has no such voice."""
 
     code = "voice_not_found"
+    is_provider_fault = False
 
 
 class EngineFailed(ProviderError):
@@ -229,6 +238,7 @@ class UtteranceRefused(ProviderError):
     """The engine does not take this text, or does not speak it so."""
 
     code = "utterance_refused"
+    is_provider_fault = False
 
 
 class QuotaExceeded(ProviderError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -176,6 +177,12 @@ class Settings(BaseSettings):
         description="Google's host, such as `eu-texttospeech.googleapis.com`. With `http://HOST:PORT` the "
         "farm talks in plain text and without credentials: to a proxy, or an emulator.",
     )
+    monthly_budgets_usd: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(
+        default_factory=dict,
+        alias="VOICEFARM_MONTHLY_BUDGETS_USD",
+        description="JSON object of what providers may cost in a month, in US dollars, such as "
+        '{"google_tts": 50}; one that has spent it is left alone until the next month, by UTC.',
+    )
     max_text_chars: int = Field(
         3000,
         ge=1,
@@ -247,7 +254,7 @@ class Settings(BaseSettings):
         120,
         ge=1,
         alias="VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS",
-        description="A synthesis that takes longer is ended and tried again.",
+        description="A synthesis that takes longer is ended, and the next provider speaks.",
     )
     log_level: str = Field(
         "info",

@@ -15,14 +15,17 @@ from kombu.transport.redis import Channel
 
 from shared.cache import AudioCache
 from shared.catalog import CATALOG
+from shared.circuits import Circuits
 from shared.connections import worker_client
+from shared.database import Database
 from shared.doorbell import Doorbell
 from shared.errors import VoicefarmError
 from shared.ledger import Ledger, Sweep, log_fields
 from shared.log import configure_logging
+from shared.outcomes import Outcomes
 from shared.presence import HEARTBEAT_S, Presence, Worker
-from shared.provider_stats import ProviderStats
 from shared.settings import Settings
+from shared.usage import BudgetWatch, Outbox, UsageReport, UsageWriter
 from workers.renderer import Renderer
 
 if TYPE_CHECKING:
@@ -69,6 +72,16 @@ def _begin_to_speak(**_: Any) -> None:
     settings = Settings.load()
     state = worker_client(settings.state_url)
     spec = pool_spec()
+    database, outbox = Database(settings.database_url), Outbox(state)
+    followers: list[UsageWriter | BudgetWatch] = [UsageWriter(database, outbox)]
+    if (limit_usd := settings.monthly_budgets_usd.get(spec.name)) is not None:
+        report = UsageReport(database, outbox)
+        followers.append(BudgetWatch(spec.name, limit_usd, report, Circuits(state)))
+
+    def wake_followers() -> None:
+        for follower in followers:
+            follower.wake()
+
     app.renderer = Renderer(
         spec,
         settings,
@@ -77,10 +90,13 @@ def _begin_to_speak(**_: Any) -> None:
         # Speech goes on without a cache, so nobody waits for one.
         cache=AudioCache.from_settings(settings, worker_client(settings.audio_url, retries=1)),
         presence=Presence(state),
-        stats=ProviderStats(state),
+        outcomes=Outcomes(state),
         doorbell=Doorbell(app),
+        on_usage=wake_followers,
     )
     app.renderer.warm_up()
+    for follower in followers:
+        follower.start()
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
@@ -102,7 +118,8 @@ def _begin_parent(sender: Any, **_: Any) -> None:
         pid=os.getpid(),
     )
     threading.Thread(target=_beat, args=(presence, worker), name="heartbeat", daemon=True).start()
-    Sweep(Ledger.from_settings(settings, state), presence, Doorbell(app)).start()
+    ledger = Ledger.from_settings(settings, state)
+    Sweep(ledger, presence, Doorbell(app), Outcomes(state)).start()
 
 
 def _begin_threads() -> None:

@@ -83,7 +83,9 @@ def personalities(farm) -> Iterator[Personalities]:
 
 
 def lives(farm):
-    until(lambda: "google_tts" in Presence(farm.redis.client(1)).live(), "the Google pool lives")
+    until(
+        lambda: Presence(farm.redis.client(1)).roll_call().has_worker("google_tts"), "the Google pool lives"
+    )
 
 
 def body(**fields):
@@ -203,7 +205,8 @@ def test_a_pool_that_ends_lets_what_is_being_spoken_end(google, farm, http):
     job = ask(http)
     assert google.was_asked.wait(20)
     farm["google_tts"].signal(signal.SIGTERM)
-    until(lambda: "google_tts" not in Presence(farm.redis.client(1)).live(), "the pool takes its leave")
+    presence = Presence(farm.redis.client(1))
+    until(lambda: not presence.roll_call().has_worker("google_tts"), "the pool takes its leave")
     google.is_open.set()
     assert farm["google_tts"].process.wait(20) == 0
     assert (ended(http, job)["provider"], http.get(job).json()["attempts"]) == ("google_tts", [])
