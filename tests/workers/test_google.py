@@ -260,6 +260,15 @@ def test_no_answer_in_time_is_a_timeout(google, transport):
     assert len(google.requests) == 1
 
 
+def test_all_parts_together_have_the_time_of_a_synthesis(google, transport):
+    settings = {"VOICEFARM_GOOGLE_TIMEOUT_SECONDS": "600", "VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS": "5"}
+    chunks = provider_of(google, transport, **settings).synthesize(utterance(LONG_TEXT))
+    next(chunks)
+    google.is_open.clear()
+    with pytest.raises(EngineTimeout):
+        next(chunks)
+
+
 def test_where_nobody_listens_google_is_unavailable(transport):
     with running_google() as gone:
         provider = provider_of(gone, transport, VOICEFARM_GOOGLE_TIMEOUT_SECONDS="1")

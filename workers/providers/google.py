@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from workers.providers.google_client import GoogleClient
 
 MAX_REQUEST_BYTES = 5000
+
+# Of the time of a synthesis. Whoever takes all of it is ended together with its process, in which other
+# threads have requests under way.
+_SHARE_OF_TIME = 0.9
 
 _SPEEDS, _SEMITONES = (0.25, 2.0), (-20.0, 20.0)
 # Google refuses a pitch with these ("This voice does not support pitch parameters at this time") and with
@@ -94,6 +99,7 @@ class GoogleProvider:
         """
         voice = self._choose(utterance)
         how = _Delivery.of(utterance, class_of(voice.name))
+        until_s = time.monotonic() + _SHARE_OF_TIME * self._settings.synthesis_timeout_seconds
         was_heard = False
         for part in split_text(utterance.text, MAX_REQUEST_BYTES):
             spoken = self._client.speak(
@@ -102,6 +108,7 @@ class GoogleProvider:
                 language=language_of(voice.name),
                 speed=how.speed,
                 pitch_semitones=how.semitones,
+                timeout_s=min(self._settings.google_timeout_seconds, max(until_s - time.monotonic(), 0)),
             )
             chunk = stretch(_decode(spoken), speed=how.speed_left, pitch_semitones=how.semitones_left)
             was_heard = was_heard or is_audible(chunk)
@@ -143,7 +150,6 @@ class GoogleProvider:
             self._settings.google_transport,
             self._settings.google_endpoint,
             self._settings.google_credentials,
-            self._settings.google_timeout_seconds,
         )
 
 

@@ -73,12 +73,11 @@ log = structlog.get_logger()
 class GoogleClient:
     """Asks Google for speech; several threads may at once."""
 
-    def __init__(self, client: tts.TextToSpeechClient, timeout_s: float) -> None:
+    def __init__(self, client: tts.TextToSpeechClient) -> None:
         self._client = client
-        self._timeout_s = timeout_s
 
     @classmethod
-    def open(cls, transport: str, endpoint: str, credentials: Path | None, timeout_s: float) -> Self:
+    def open(cls, transport: str, endpoint: str, credentials: Path | None) -> Self:
         """Make one for a transport (`grpc` or `rest`) and an endpoint; connects with the first call.
 
         Raises:
@@ -88,13 +87,20 @@ class GoogleClient:
         if is_plain(endpoint) and transport == "grpc":
             channel = grpc.insecure_channel(endpoint.removeprefix("http://"), options=_PLAIN_CHANNEL)
             plain = TextToSpeechGrpcTransport(channel=channel)
-            return cls(tts.TextToSpeechClient(transport=plain), timeout_s)
+            return cls(tts.TextToSpeechClient(transport=plain))
         known = AnonymousCredentials() if is_plain(endpoint) else _read(credentials)
-        return cls(
-            tts.TextToSpeechClient(credentials=known, transport=transport, client_options=options), timeout_s
-        )
+        return cls(tts.TextToSpeechClient(credentials=known, transport=transport, client_options=options))
 
-    def speak(self, text: str, *, voice: str, language: str, speed: float, pitch_semitones: float) -> bytes:
+    def speak(
+        self,
+        text: str,
+        *,
+        voice: str,
+        language: str,
+        speed: float,
+        pitch_semitones: float,
+        timeout_s: float,
+    ) -> bytes:
         """Give the text spoken, as a WAV file; what fails for the moment is tried again within the timeout.
 
         Raises:
@@ -113,7 +119,7 @@ class GoogleClient:
             voice=tts.VoiceSelectionParams(language_code=language, name=voice),
             audio_config=how,
         )
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + timeout_s
 
         def attempt() -> bytes:
             # The library's own sum of tries and timeouts gives the last try the whole time again
@@ -122,7 +128,7 @@ class GoogleClient:
             answer = self._client.synthesize_speech(request, retry=None, timeout=left_s)
             return bytes(answer.audio_content)
 
-        retry = Retry(_TRIED_AGAIN, initial=_FIRST_PAUSE_S, maximum=_LONGEST_PAUSE_S, timeout=self._timeout_s)
+        retry = Retry(_TRIED_AGAIN, initial=_FIRST_PAUSE_S, maximum=_LONGEST_PAUSE_S, timeout=timeout_s)
         with _translated(voice):
             return retry(attempt)()
 
