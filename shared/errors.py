@@ -11,7 +11,10 @@
     │   └── NoProvider ── QueueFull ── RateLimited ── StateUnavailable
     ├── SynthesisFailed           every provider of the chain failed; carries `attempts`
     ├── ProviderError             one provider failed; the next may speak
-    │   └── ModelLoadFailed ── VoiceNotFound ── EngineFailed
+    │   ├── ModelLoadFailed ── VoiceNotFound ── NothingToSay ── UtteranceRefused
+    │   ├── EngineFailed ── EngineTimeout ── EngineUnavailable ── QuotaExceeded ── CredentialsRefused
+    │   └── BadAudio              it gave sound that is not the speech that was asked for
+    │       └── BrokenAudio ── SilentAudio ── ClippedAudio ── ImplausibleLength ── RunawayAudio ── CutOffAudio
     └── SettingsError             the environment holds a value that cannot be used
 
 An error's docstring is its default message. `web.errors` maps the classes to status codes.
@@ -19,6 +22,7 @@ An error's docstring is its default message. `web.errors` maps the classes to st
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
@@ -156,6 +160,11 @@ class IdempotencyMismatch(RequestError):
     code = "idempotency_mismatch"
 
 
+def retry_after_s(wait_s: float) -> int:
+    """Give the seconds after which a caller is told to come again: 1 to 60."""
+    return min(max(math.ceil(wait_s), 1), 60)
+
+
 class Unavailable(VoicefarmError):
     """The farm cannot take this now; try again later."""
 
@@ -204,6 +213,8 @@ class ProviderError(VoicefarmError):
     """The provider failed to speak."""
 
     code = "engine_failed"
+    is_provider_fault: ClassVar[bool] = True
+    """Whether it tells against the provider's health; what only the caller can mend does not."""
 
 
 class ModelLoadFailed(ProviderError):
@@ -216,12 +227,93 @@ class VoiceNotFound(ProviderError):
     """The provider has no such voice."""
 
     code = "voice_not_found"
+    is_provider_fault = False
 
 
 class EngineFailed(ProviderError):
     """The engine reported an error or gave no sound."""
 
     code = "engine_failed"
+
+
+class UtteranceRefused(ProviderError):
+    """The engine does not take this text, or does not speak it so."""
+
+    code = "utterance_refused"
+    is_provider_fault = False
+
+
+class QuotaExceeded(ProviderError):
+    """The engine's quota is used up for now."""
+
+    code = "quota_exceeded"
+
+
+class CredentialsRefused(ProviderError):
+    """The engine refuses the farm's credentials."""
+
+    code = "credentials_refused"
+
+
+class EngineUnavailable(ProviderError):
+    """The engine cannot be reached, or cannot serve now."""
+
+    code = "engine_unavailable"
+
+
+class EngineTimeout(ProviderError):
+    """The engine did not answer in time."""
+
+    code = "timed_out"
+
+
+class NothingToSay(ProviderError):
+    """The provider found nothing to say in this text."""
+
+    code = "nothing_to_say"
+    is_provider_fault = False
+
+
+class BadAudio(ProviderError):
+    """The engine gave sound that is not the speech that was asked for."""
+
+    code = "bad_audio"
+
+
+class BrokenAudio(BadAudio):
+    """The sound holds samples that are no numbers."""
+
+    code = "broken_audio"
+
+
+class SilentAudio(BadAudio):
+    """Nothing can be heard."""
+
+    code = "silent_audio"
+
+
+class ClippedAudio(BadAudio):
+    """The sound is clipped through and through."""
+
+    code = "clipped_audio"
+
+
+class ImplausibleLength(BadAudio):
+    """The sound is too short for its text."""
+
+    code = "implausible_length"
+
+
+class RunawayAudio(BadAudio):
+    """The sound goes on where its text does not: far too long, or with a tone or a silence in it."""
+
+    code = "runaway_audio"
+
+
+class CutOffAudio(BadAudio):
+    """The sound ends in the middle of a word."""
+
+    code = "cut_off_audio"
 
 
 class SettingsError(VoicefarmError):

@@ -43,7 +43,7 @@ class ProviderTotals:
     syntheses_by_time: tuple[int, ...] = (0,) * len(TIME_BOUNDS_S)
     """Syntheses in each bucket of `TIME_BOUNDS_S`; their sum is all of them."""
     failures: Mapping[str, int] = field(default_factory=dict)
-    """Failed attempts by code."""
+    """Failed tries by code; an attempt whose sound was refused may try once more."""
     characters: int = 0
     """Of the texts that were spoken, in failed attempts, too."""
     cost_usd: Decimal = Decimal(0)
@@ -84,7 +84,7 @@ class ProviderStats:
             pipe.execute()
 
     def note_failure(self, provider: str, code: str) -> None:
-        """Count an attempt that gave no audio; one whose worker was lost is counted by the sweep."""
+        """Count a try that gave no audio; one whose worker was lost is counted by the sweep."""
         with state_errors():
             self._redis.hincrby(_totals_key(provider), f"{_FAILURES}{code}", 1)
 

@@ -55,6 +55,7 @@ def test_every_address_is_described_and_exists():
         web.cache,
         web.usage,
         web.keys,
+        web.providers,
         web.health,
         web.metrics,
     ):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.circuits import CircuitState
 from shared.keys import Scope
 from shared.ledger import Status
 from shared.models import AudioFormat, Fallback, Quality
@@ -215,6 +216,60 @@ class Keys(Body):
 
     items: list[Key]
     next_cursor: str | None
+
+
+class Latency(Body):
+    """How long syntheses take, in milliseconds; null until there was one."""
+
+    p50: float | None
+    p95: float | None
+
+
+class ProviderStatus(Body):
+    """How a provider is doing."""
+
+    enabled: bool
+    available: Annotated[bool, Field(description="Whether it would take work now.")]
+    reason: Annotated[str | None, Field(description="Why not, and what helps.")]
+    workers: Annotated[int, Field(description="Live worker pools.")]
+    device: str | None
+    queue_depth: int
+    circuit: CircuitState
+    requests: Annotated[int, Field(description="Attempts, those that failed among them.")]
+    failures: int
+    latency_ms: Annotated[Latency, Field(description="Of the newest 100 syntheses.")]
+    real_time_factor: float | None
+    characters: int
+    cost: Annotated[float, Field(description="In US dollars.")]
+
+
+class ProvidersStatus(Body):
+    """How every provider is doing."""
+
+    success: bool = True
+    providers: dict[str, ProviderStatus]
+    total_requests: int
+    total_cost: float
+
+
+class VoiceLoaded(Body):
+    """Which providers hold a personality's voice in memory now."""
+
+    success: Annotated[bool, Field(description="Whether at least one does.")]
+    personality_id: Id
+    personality_name: str
+    providers_loaded: dict[str, bool]
+    message: str
+
+
+class VoiceUnloaded(Body):
+    """Which providers let go of a personality's voice; afterwards none holds it."""
+
+    success: bool = True
+    personality_id: Id
+    personality_name: str
+    providers_unloaded: dict[str, bool]
+    message: str
 
 
 class CacheCounters(Body):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from python_stretch import Signalsmith
 
-from shared.errors import EngineFailed
+from shared.errors import BrokenAudio, EngineFailed
 from workers.provider import AudioChunk
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ def join(chunks: Iterable[AudioChunk]) -> AudioChunk:
 
     Raises:
         EngineFailed: there are none, or they differ in sample rate.
+        BrokenAudio: a sample is no number; the chunks that follow are not waited for.
     """
-    pieces = list(chunks)
+    pieces = [numeric(chunk) for chunk in chunks]
     rates = {piece.sample_rate_hz for piece in pieces}
     if not pieces:
         raise EngineFailed("the engine gave no sound")
@@ -39,6 +40,9 @@ def stretch(chunk: AudioChunk, *, speed: float, pitch_semitones: float) -> Audio
 
     The result has the chunk's samples divided by `speed`, and is the chunk itself at speed 1 and pitch 0,
     where Signalsmith Stretch would still colour it.
+
+    Raises:
+        BrokenAudio: a sample is no number, which would spread over all that follow.
     """
     if (speed, pitch_semitones) == (1.0, 0.0):
         return chunk
@@ -46,8 +50,21 @@ def stretch(chunk: AudioChunk, *, speed: float, pitch_semitones: float) -> Audio
     engine.preset(1, chunk.sample_rate_hz)
     engine.setTimeFactor(speed)
     engine.setTransposeSemitones(pitch_semitones)
-    stretched = np.asarray(engine.process(chunk.samples[np.newaxis]), np.float32)[0]
+    stretched = np.asarray(engine.process(numeric(chunk).samples[np.newaxis]), np.float32)[0]
     return AudioChunk(stretched / max(1.0, _peak(stretched)), chunk.sample_rate_hz)
+
+
+def numeric(chunk: AudioChunk) -> AudioChunk:
+    """Give the chunk itself.
+
+    Raises:
+        BrokenAudio: a sample is no number.
+    """
+    is_number = np.isfinite(chunk.samples)
+    if not is_number.all():
+        bad, count = len(is_number) - int(is_number.sum()), len(is_number)
+        raise BrokenAudio(f"{bad} of the {count} samples that the engine gave are no numbers")
+    return chunk
 
 
 def is_audible(chunk: AudioChunk) -> bool:

@@ -10,9 +10,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from shared.errors import EngineFailed
+from shared.errors import SilentAudio
 from shared.models import AudioFormat
-from workers.audio import duration_ms, is_audible
+from workers.audio import duration_ms, is_audible, numeric
 from workers.provider import AudioChunk
 
 if TYPE_CHECKING:
@@ -80,12 +80,11 @@ def encode(chunk: AudioChunk, audio_format: AudioFormat) -> Encoded:
     bytes, except for opus: an Ogg stream carries a random number (RFC 3533), the sound in it is equal.
 
     Raises:
-        EngineFailed: it holds something that is no number, or nothing that can be heard.
+        BrokenAudio: a sample is no number.
+        SilentAudio: nothing can be heard.
     """
-    if not np.isfinite(chunk.samples).all():
-        raise EngineFailed("the engine gave samples that are no numbers")
-    if not is_audible(chunk):
-        raise EngineFailed("the engine gave only silence")
+    if not is_audible(numeric(chunk)):
+        raise SilentAudio("the engine gave only silence")
     encoding = _ENCODINGS[audio_format]
     sound = _at_rate(chunk, encoding.rate_for(chunk.sample_rate_hz))
     file = BytesIO()

@@ -34,9 +34,15 @@ class Meter:
         self._claim = claim
         self._price_usd = price_usd
         self._clock = clock
+        self._begun_s = clock()
         self._characters = 0
         self._audio_s = self._compute_s = 0.0
         self._cost_usd = Decimal(0)
+
+    @property
+    def elapsed_ms(self) -> float:
+        """How long the attempt has taken."""
+        return (self._clock() - self._begun_s) * 1000
 
     def measure(self, chunks: Iterator[AudioChunk]) -> Iterator[AudioChunk]:
         """Give the engine's sound of the claim's utterance as it comes, once more if it was measured before.

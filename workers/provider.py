@@ -31,7 +31,11 @@ class AudioChunk:
 
 
 class Provider(Protocol):
-    """One speech engine. Made once a worker process, used from one thread at a time."""
+    """One speech engine. Made once a worker process.
+
+    One thread calls `load`. Where the catalogue calls the provider thread-safe, its pool is of threads, and
+    several use it at once from then on; any other is used by one thread at a time.
+    """
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -44,8 +48,11 @@ class Provider(Protocol):
             ModelLoadFailed: a library or model is missing or broken; the message names the remedy.
         """
 
-    def synthesize(self, utterance: Utterance) -> Iterator[AudioChunk]:
+    def synthesize(self, utterance: Utterance, *, seed: int = 0) -> Iterator[AudioChunk]:
         """Speak the whole utterance at its speed and pitch, in order, a chunk at a time.
+
+        Where `ProviderSpec.is_random`, another `seed` gives other sound; elsewhere it changes nothing. Equal
+        seeds need not give equal sound.
 
         Every chunk has the same sample rate; together they hold at least one sample. The caller may stop
         iterating at any time (a cancelled job), after which the provider must be usable again.
@@ -53,7 +60,18 @@ class Provider(Protocol):
         Raises:
             ModelLoadFailed: the voice is broken; the message names the remedy.
             VoiceNotFound: the utterance names a voice that the engine does not have.
-            EngineFailed: the engine reported an error, or gave nothing that can be heard.
+            NothingToSay: the text holds nothing that the engine can say.
+            UtteranceRefused, QuotaExceeded, CredentialsRefused, EngineUnavailable, EngineTimeout: an engine
+                elsewhere did not speak.
+            BrokenAudio: the engine gave samples that are no numbers.
+            EngineFailed: the engine reported an error.
+        """
+
+    def price_usd(self, utterance: Utterance) -> float:
+        """Give what speaking it costs, by the settings, in US dollars; 0 where the engine runs here.
+
+        Raises:
+            VoiceNotFound: the utterance names a voice that the engine cannot have.
         """
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from shared.models import Audio, AudioFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from shared.cache import CachedAudio
     from shared.models import SpeechRequest, Utterance
@@ -42,18 +42,46 @@ class Status(StrEnum):
         return self not in {Status.QUEUED, Status.RUNNING}
 
 
+class PassedOver(StrEnum):
+    """Why a provider that goes before another in a chain was not even tried."""
+
+    NO_WORKER = "no_worker"
+    CIRCUIT_OPEN = "circuit_open"
+    LANGUAGE = "language_not_supported"
+    VOICE = "voice_not_cloned"
+
+    @property
+    def detail(self) -> str:
+        """It in a sentence."""
+        return _DETAILS[self]
+
+
+_DETAILS = {
+    PassedOver.NO_WORKER: "No worker is running for it.",
+    PassedOver.CIRCUIT_OPEN: "Its circuit is open; it is asked again later.",
+    PassedOver.LANGUAGE: "It does not speak this language.",
+    PassedOver.VOICE: "It does not speak with a cloned voice.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One provider's try that gave no audio."""
+    """One provider's turn that gave no audio: it tried and failed, or was passed over."""
 
     provider: str
     code: str
     detail: str
     duration_ms: int
 
-    def to_json(self) -> str:
-        """Encode for the ledger."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+    @classmethod
+    def passed_over(cls, provider: str, why: PassedOver) -> Self:
+        """Record that a provider was not tried."""
+        return cls(provider, why, why.detail, 0)
+
+    @property
+    def was_tried(self) -> bool:
+        """Whether the provider tried."""
+        return self.code not in set(PassedOver)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +194,8 @@ class Claim:
     attempts: tuple[Attempt, ...]
     request_id: str
     """The HTTP request that began it; empty without one."""
+    is_probe: bool = False
+    """Whether the provider's circuit let it through to try."""
 
     @property
     def cache_key(self) -> str:
@@ -175,7 +205,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A queued rendering that the sweep found due."""
+    """A queued rendering that somebody has to be found for."""
 
     rendering_id: str
     provider: str
@@ -244,6 +274,11 @@ def cache_key_of(rendering_id: str) -> str:
 def log_fields(rendering_id: str) -> dict[str, str]:
     """Give what every log line about a rendering carries: its short name, and the job that began it."""
     return {"rendering": rendering_id[:12], "job_id": rendering_id.partition(":")[2]}
+
+
+def join_attempts(attempts: Iterable[Attempt]) -> str:
+    """Encode attempts as the scripts append them."""
+    return ",".join(json.dumps(asdict(attempt), ensure_ascii=False) for attempt in attempts)
 
 
 def parse_attempts(text: str | bytes) -> tuple[Attempt, ...]:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from shared.circuits import PROBE_AFTER_MS
 from shared.connections import state_errors
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited
 from shared.ledger.reading import Standing
-from shared.ledger.records import Claim, Submitted, Waiting, parse_attempts, rendering_id
+from shared.ledger.records import Claim, Submitted, Waiting, join_attempts, parse_attempts, rendering_id
 from shared.ledger.results import ResultStore
 from shared.lua import load_script
 from shared.models import Utterance
+from shared.turns import LOSSES_PER_PROVIDER, next_turn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis import Redis
 
     from shared.ledger.records import Attempt, Idempotency, Job, Result
     from shared.models import SpeechRequest
+    from shared.presence import RollCall
     from shared.settings import Settings
     from shared.usage import Usage
 
@@ -25,9 +30,8 @@ if TYPE_CHECKING:
 RING_AGAIN_MS = 5_000
 # How long a request that missed the cache may take to submit and still be told "done".
 KEEP_LIVE_MS = 60_000
-# How often a provider may lose an utterance (its process died) before the next provider is asked.
-LOSSES_PER_PROVIDER = 3
 SWEEP_BATCH = 200
+ALL_FAILED = "Every provider that could speak this failed."
 
 
 class Ledger(ResultStore):
@@ -74,12 +78,14 @@ class Ledger(ResultStore):
         idempotency: Idempotency | None = None,
         may_begin: bool = True,
         request_id: str = "",
+        passed_over: Sequence[Attempt] = (),
     ) -> Submitted:
         """Record a job and join or begin its rendering.
 
-        `looked_at_ms` is `now_ms` before the caller looked in the cache; audio finished since is "done".
+        `looked_at_ms` is the server's time before the caller looked in the cache; audio made since is "done".
         Without `may_begin` it may only join what is under way, which makes no work.
         `request_id` names the HTTP request for the log lines of whoever works on it.
+        `passed_over` are those before the provider that are not asked.
 
         Raises:
             QueueFull: the provider's backlog is at its limit; no job was left behind.
@@ -99,6 +105,7 @@ class Ledger(ResultStore):
             looked_at_ms=looked_at_ms,
             may_begin=may_begin,
             request_id=request_id,
+            attempts=join_attempts(passed_over),
         )
 
     def keep(
@@ -146,6 +153,7 @@ class Ledger(ResultStore):
         looked_at_ms: int = 0,
         may_begin: bool = False,
         request_id: str = "",
+        attempts: str = "",
         result: str = "",
     ) -> Submitted:
         how, *submitted = self._run(
@@ -169,6 +177,7 @@ class Ledger(ResultStore):
             self._ttl_ms,
             int(may_begin),
             request_id,
+            attempts,
         )
         if how == b"mismatch":
             raise IdempotencyMismatch
@@ -194,19 +203,26 @@ class Ledger(ResultStore):
             raise IdempotencyMismatch
         return self.job(job_id.decode())
 
-    def claim(self, rendering: str, provider: str, worker: str) -> Claim | None:
-        """Take a queued rendering for one attempt; None when there is nothing to do."""
-        reply = self._run("claim", rendering, provider, worker, self.lease_ms)
-        if reply[0] != b"claimed":
+    def claim(self, rendering: str, provider: str, worker: str) -> Claim | Waiting | None:
+        """Take a queued rendering for one attempt.
+
+        Gives it back as it waits when the provider's circuit is open, None when there is nothing to do.
+        """
+        how, *found = self._run("claim", rendering, provider, worker, self.lease_ms, PROBE_AFTER_MS)
+        if how == b"open":
+            return _waiting(rendering, provider, found)
+        if how not in {b"claimed", b"probe"}:
             return None
+        attempt, chain, attempts, request_id, utterance = found
         return Claim(
             rendering_id=rendering,
-            attempt=int(reply[1]),
+            attempt=int(attempt),
             provider=provider,
-            utterance=Utterance.from_json(reply[2]),
-            chain=tuple(json.loads(reply[3])),
-            attempts=parse_attempts(reply[4]),
-            request_id=(reply[5] or b"").decode(),
+            utterance=Utterance.from_json(utterance),
+            chain=tuple(json.loads(chain)),
+            attempts=parse_attempts(attempts),
+            request_id=(request_id or b"").decode(),
+            is_probe=how == b"probe",
         )
 
     def renew(self, claim: Claim) -> str:
@@ -214,9 +230,10 @@ class Ledger(ResultStore):
         reply: bytes = self._run("renew", claim.rendering_id, claim.attempt, self.lease_ms)
         return reply.decode()
 
-    def succeed(self, claim: Claim, result: Result) -> bool:
+    def succeed(self, claim: Claim, result: Result, attempts: Sequence[Attempt] = ()) -> bool:
         """End the rendering with its audio, stored before; False when another attempt has the fence."""
-        state = self._finish(claim.rendering_id, claim.attempt, "succeeded", value=result.to_json())
+        value = result.to_json()
+        state = self._finish(claim.rendering_id, claim.attempt, "succeeded", attempts=attempts, value=value)
         return state == "succeeded"
 
     def fail(
@@ -225,25 +242,25 @@ class Ledger(ResultStore):
         attempt: int,
         code: str,
         detail: str,
-        record: Attempt | None = None,
+        attempts: Sequence[Attempt] = (),
         *,
         usage: Usage | None = None,
     ) -> str:
         """End the rendering without audio; what the attempt used is written down in any case."""
         value = json.dumps({"code": code, "detail": detail})
-        return self._finish(rendering, attempt, "failed", record=record, value=value, usage=usage)
+        return self._finish(rendering, attempt, "failed", attempts=attempts, value=value, usage=usage)
 
     def pass_on(
         self,
         rendering: str,
         attempt: int,
         provider: str,
-        record: Attempt | None = None,
+        attempts: Sequence[Attempt] = (),
         *,
         usage: Usage | None = None,
     ) -> str:
         """Queue the rendering for another provider; what the attempt used is written down in any case."""
-        return self._finish(rendering, attempt, "retry", record=record, provider=provider, usage=usage)
+        return self._finish(rendering, attempt, "retry", attempts=attempts, provider=provider, usage=usage)
 
     def abandon(self, claim: Claim, usage: Usage | None = None) -> str:
         """End a rendering that nobody wants; queues it again if a job has joined meanwhile.
@@ -258,7 +275,7 @@ class Ledger(ResultStore):
         attempt: int,
         outcome: str,
         *,
-        record: Attempt | None = None,
+        attempts: Sequence[Attempt] = (),
         provider: str = "",
         value: str = "",
         usage: Usage | None = None,
@@ -268,7 +285,7 @@ class Ledger(ResultStore):
             rendering,
             attempt,
             outcome,
-            record.to_json() if record else "",
+            join_attempts(attempts),
             provider,
             value,
             RING_AGAIN_MS,
@@ -282,23 +299,43 @@ class Ledger(ResultStore):
         reply: bytes = self._run("leave", job_id)
         return reply.decode()
 
-    def sweep(self) -> list[Waiting]:
-        """Take back what lost its lease, end what is past its deadline, give what waits to be rung again."""
-        return [
-            Waiting(
-                rendering_id=rendering.decode(),
-                provider=provider.decode(),
-                attempt=int(attempt),
-                chain=tuple(json.loads(chain)),
-                attempts=parse_attempts(attempts),
-                request_id=(request_id or b"").decode(),
-            )
-            for rendering, provider, attempt, chain, attempts, request_id in self._run(
-                "sweep", SWEEP_BATCH, RING_AGAIN_MS
-            )
+    def sweep(self) -> tuple[list[Waiting], list[str]]:
+        """Take back what lost its lease, end what is past its deadline.
+
+        Gives what waits to be rung again, and the provider of each lease that was lost.
+        """
+        lost, *waiting = self._run("sweep", SWEEP_BATCH, RING_AGAIN_MS)
+        found = [
+            _waiting(rendering.decode(), provider.decode(), its) for rendering, provider, *its in waiting
         ]
+        return found, [provider.decode() for provider in lost]
+
+    def redirect(self, waiting: Waiting, roll_call: RollCall) -> str | None:
+        """Give who is to be rung for a waiting rendering, having passed it on where that is another one.
+
+        None: nobody can take it now, or it has ended because all have failed.
+        """
+        turn = next_turn(waiting.chain, waiting.attempts, roll_call)
+        if turn is None:
+            self.fail(waiting.rendering_id, waiting.attempt, "synthesis_failed", ALL_FAILED)
+            return None
+        if turn.provider != waiting.provider:
+            self.pass_on(waiting.rendering_id, waiting.attempt, turn.provider, turn.passed_over)
+        return turn.provider if turn.can_speak else None
 
     def queued(self, provider: str) -> int:
         """Count the renderings that wait for a provider."""
         with state_errors():
             return int(self.redis.zcard(f"voice:queue:{provider}"))
+
+
+def _waiting(rendering: str, provider: str, about: Sequence[Any]) -> Waiting:
+    attempt, chain, attempts, request_id = about
+    return Waiting(
+        rendering_id=rendering,
+        provider=provider,
+        attempt=int(attempt),
+        chain=tuple(json.loads(chain)),
+        attempts=parse_attempts(attempts),
+        request_id=(request_id or b"").decode(),
+    )

@@ -1,5 +1,6 @@
 """What syntheses use and cost: from the state Redis, where workers write it down, to SQL, where it stays."""
 
+from shared.usage.budget import BudgetWatch
 from shared.usage.outbox import STREAM, Outbox
 from shared.usage.records import Usage
 from shared.usage.report import Dimension, UsageReport, UsageSum, add_up
@@ -8,6 +9,7 @@ from shared.usage.writer import UsageWriter
 
 __all__ = [
     "STREAM",
+    "BudgetWatch",
     "Dimension",
     "Outbox",
     "SynthesisRow",

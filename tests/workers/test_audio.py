@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from shared.errors import EngineFailed
+from shared.errors import BrokenAudio, EngineFailed
 from tests.workers.acoustics import fundamental_hz
 from workers.audio import duration_ms, is_audible, join, stretch
 from workers.provider import AudioChunk
@@ -56,6 +56,26 @@ def test_an_error_while_the_chunks_come_passes_through():
         raise EngineFailed("it broke")
 
     with pytest.raises(EngineFailed, match="it broke"):
+        join(chunks())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_are_neither_joined_nor_stretched(bad):
+    samples = tone().samples
+    samples[100] = bad
+    broken = AudioChunk(samples, RATE_HZ)
+    with pytest.raises(BrokenAudio, match="1 of the 22050 samples"):
+        join([tone(), broken])
+    with pytest.raises(BrokenAudio):
+        stretch(broken, speed=1.5, pitch_semitones=0.0)
+
+
+def test_what_follows_broken_samples_is_not_waited_for():
+    def chunks():
+        yield AudioChunk(np.full(10, np.nan, np.float32), RATE_HZ)
+        raise EngineFailed("it was asked for more")
+
+    with pytest.raises(BrokenAudio):
         join(chunks())
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import suppress
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 from shared.cache import AudioCache
 from shared.catalog import ProviderSpec
-from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
-from shared.ledger import Status
+from shared.circuits import CIRCUITS
+from shared.errors import EngineFailed, ModelLoadFailed, NothingToSay, VoiceNotFound
+from shared.ledger import Status, Sweep
+from shared.outcomes import Outcomes
 from shared.presence import Presence, Worker
 from shared.provider_stats import ProviderStats, ProviderTotals
 from shared.settings import Settings
 from shared.usage import Outbox
-from tests.shared.ledger.machine import CHAIN, KEYS, UTTERANCE, Bell, make_ledger, result, submit
+from tests.shared.ledger.machine import CHAIN, KEYS, LEASE_MS, UTTERANCE, Bell, make_ledger, result, submit
 from workers.provider import AudioChunk
 from workers.providers.forked import ForkedFunction
 from workers.renderer import Renderer
@@ -36,7 +39,10 @@ class Sounding:
     def load(self):
         pass
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def price_usd(self, _utterance):
+        return 0.01
+
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         yield AudioChunk(TONE, 22050)
 
 
@@ -50,60 +56,93 @@ class Unloadable(Sounding):
 class Voiceless(Sounding):
     """Does not know the voice, after a first sound."""
 
-    def synthesize(self, utterance):
-        yield from super().synthesize(utterance)
+    def synthesize(self, utterance, *, seed=0):
+        yield from super().synthesize(utterance, seed=seed)
         raise VoiceNotFound("there is no voice 'x'")
+
+
+class Wordless(Sounding):
+    """Finds nothing to say."""
+
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
+        raise NothingToSay
 
 
 class Failing(Sounding):
     """Says that it failed."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         raise EngineFailed("out of breath")
 
 
 class Buggy(Sounding):
     """Fails in a way nobody thought of."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         raise ZeroDivisionError
 
 
 class Silent(Sounding):
     """Gives silence for speech."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         yield AudioChunk(np.zeros(4410, np.float32), 22050)
 
 
 class NotANumber(Sounding):
     """Gives samples that are none."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         yield AudioChunk(np.full(4410, np.nan, np.float32), 22050)
 
 
 class Nothing(Sounding):
     """Gives no sound at all."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         yield from ()
+
+
+class Babbling(Sounding):
+    """Goes on long after the text."""
+
+    tries = 0
+
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
+        type(self).tries += 1
+        yield AudioChunk(np.tile(TONE, 150), 22050)
+
+
+class Wavering(Babbling):
+    """Speaks well at another seed than the first only."""
+
+    def synthesize(self, utterance, *, seed=0):
+        yield from (Babbling if seed == 0 else Sounding).synthesize(self, utterance, seed=seed)
+
+
+class BabblingSlowly(Babbling):
+    """Gives its sound, and ends when the test lets it."""
+
+    def synthesize(self, utterance, *, seed=0):
+        yield from super().synthesize(utterance, seed=seed)
+        began.set()
+        assert go_on.wait(20)
 
 
 class Slow(Sounding):
     """Waits between two sounds until the test lets it go on."""
 
-    def synthesize(self, utterance):
-        yield from super().synthesize(utterance)
+    def synthesize(self, utterance, *, seed=0):
+        yield from super().synthesize(utterance, seed=seed)
         began.set()
         assert go_on.wait(20)
-        yield from super().synthesize(utterance)
+        yield from super().synthesize(utterance, seed=seed)
 
 
 class Hanging(Sounding):
     """Speaks in a copy of the process, which never ends by itself."""
 
-    def synthesize(self, utterance):  # noqa: ARG002
+    def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         began.set()
         yield AudioChunk(np.frombuffer(ForkedFunction(signal.pause, limit_s=60)(), np.float32), 22050)
 
@@ -130,20 +169,35 @@ def cache(redis_server):
 
 @pytest.fixture
 def renderer(redis, ledger, cache, bell):
-    def make(provider, name=CHAIN[0]):
+    def make(provider, name=CHAIN[0], *, is_random=False, synthesis_timeout_s=120):
         presence = Presence(redis)
         for pool in CHAIN:
             presence.beat(Worker(name=pool, provider=pool, slots=1, device="cpu", pid=1))
         spec = ProviderSpec(
             name=name, title=name, module=f"{__name__}:{provider.__name__}", requires=(), extra="none",
-            languages=frozenset({"en"}), clones=False,
+            languages=frozenset({"en"}), clones=False, is_random=is_random,
         )  # fmt: skip
+        settings = Settings.load(VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS=str(synthesis_timeout_s))
         return Renderer(
-            spec, Settings.load(), worker="test", ledger=ledger, cache=cache, presence=presence,
-            stats=ProviderStats(redis), doorbell=bell,
+            spec, settings, worker="test", ledger=ledger, cache=cache, presence=presence,
+            outcomes=Outcomes(redis), doorbell=bell,
         )  # fmt: skip
 
     return make
+
+
+def cancel_at_work(ledger, renderer, job_id, submitted):
+    """Cancel the job while its provider waits for it, and let that go on."""
+    began.clear()
+    go_on.clear()
+    work = threading.Thread(target=renderer.render, args=(submitted.rendering_id,))
+    work.start()
+    assert began.wait(20)
+    assert ledger.leave(job_id) == "left"
+    [lease] = [thread for thread in threading.enumerate() if thread.name == "lease"]
+    lease.join(20)  # it ends when it has learnt that nobody wants the audio
+    go_on.set()
+    work.join()
 
 
 def test_speech_is_stored_cached_and_told(ledger, cache, renderer):
@@ -162,8 +216,10 @@ def test_speech_is_stored_cached_and_told(ledger, cache, renderer):
         (Unloadable, "model_load_failed", "worker's log"),
         (Voiceless, "voice_not_found", "no voice 'x'"),
         (Failing, "engine_failed", "out of breath"),
-        (Silent, "engine_failed", "silence"),
-        (NotANumber, "engine_failed", "no numbers"),
+        (Wordless, "nothing_to_say", "nothing to say"),
+        (Silent, "silent_audio", "nothing can be heard"),
+        (NotANumber, "broken_audio", "no numbers"),
+        (Babbling, "runaway_audio", "too long"),
         (Nothing, "engine_failed", "no sound"),
     ],
 )
@@ -216,7 +272,7 @@ def test_what_an_attempt_used_is_written_down_with_its_audio(redis, ledger, rend
             renderer(Sounding).render(submitted.rendering_id)
     [usage] = written_down(redis).values()
     assert (usage.provider, usage.personality_id) == (CHAIN[0], UTTERANCE.personality_id)
-    assert (usage.characters, usage.audio_ms, usage.cost_usd) == (len(UTTERANCE.text), 200, 0)
+    assert (usage.characters, usage.audio_ms, usage.cost_usd) == (len(UTTERANCE.text), 200, Decimal("0.01"))
 
     ledger.frozen_ms += ledger.lease_ms
     ledger.sweep()
@@ -251,11 +307,98 @@ def test_the_writer_is_woken_once_what_was_used_is_written_down(redis, ledger, r
     assert seen == [1]
 
 
+def test_sound_that_is_refused_is_made_once_more_where_it_may_be_better(redis, ledger, cache, renderer):
+    job_id, submitted = submit(ledger, KEYS[0])
+    renderer(Wavering, is_random=True).render(submitted.rendering_id)
+    job = ledger.job(job_id)
+    assert (job.status, job.provider, job.result.degraded) == (Status.SUCCEEDED, CHAIN[0], False)
+    assert [(told.provider, told.code) for told in job.attempts] == [(CHAIN[0], "runaway_audio")]
+    about, data = ledger.result(submitted.rendering_id)
+    assert about.duration_ms == 200
+    assert cache.look(KEYS[0]).data == data, "what was refused is not cached"
+    totals = ProviderStats(redis).totals(CHAIN)[CHAIN[0]]
+    assert (totals.failures, sum(totals.syntheses_by_time)) == ({"runaway_audio": 1}, 1)
+
+
+@pytest.mark.parametrize(("is_random", "tries"), [(True, 2), (False, 1)])
+def test_after_the_last_refusal_the_next_provider_speaks(redis, ledger, renderer, bell, is_random, tries):
+    job_id, submitted = submit(ledger, KEYS[0])
+    Babbling.tries = 0
+    renderer(Babbling, is_random=is_random).render(submitted.rendering_id)
+    assert Babbling.tries == tries
+    assert ProviderStats(redis).totals(CHAIN)[CHAIN[0]].failures == {"runaway_audio": tries}
+    assert [attempt.code for attempt in ledger.job(job_id).attempts] == ["runaway_audio"] * tries
+    assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
+
+    renderer(Sounding, CHAIN[1]).render(submitted.rendering_id)
+    assert ledger.job(job_id).status is Status.SUCCEEDED
+
+
+def test_sound_that_is_refused_is_not_made_again_when_nobody_wants_it_any_more(redis, renderer):
+    ledger = make_ledger(redis)
+    ledger.lease_ms = 300
+    babbling = renderer(BabblingSlowly, is_random=True)
+    babbling._ledger = ledger
+    BabblingSlowly.tries = 0
+    job_id, submitted = submit(ledger, KEYS[0])
+    cancel_at_work(ledger, babbling, job_id, submitted)
+    assert BabblingSlowly.tries == 1
+    assert ledger.job(job_id).attempts == ()
+
+
 def test_an_unexpected_error_is_recorded_and_raised(ledger, renderer, bell):
     job_id, submitted = submit(ledger, KEYS[0])
     with pytest.raises(ZeroDivisionError):
         renderer(Buggy).render(submitted.rendering_id)
     assert ledger.job(job_id).attempts[0].code == "engine_failed"
+    assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
+
+
+def test_while_its_circuit_is_open_a_provider_hands_over_without_an_attempt(redis, ledger, renderer, bell):
+    job_id, submitted = submit(ledger, KEYS[0])
+    redis.zadd(CIRCUITS, {CHAIN[0]: ledger.frozen_ms + 1})
+    renderer(Sounding).render(submitted.rendering_id)
+    assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
+    [told] = ledger.job(job_id).attempts
+    assert (told.provider, told.code, told.duration_ms) == (CHAIN[0], "circuit_open", 0)
+    renderer(Sounding, CHAIN[1]).render(submitted.rendering_id)
+    job = ledger.job(job_id)
+    assert (job.status, job.result.degraded) == (Status.SUCCEEDED, True)
+
+
+def test_when_every_circuit_is_open_the_work_waits(redis, ledger, renderer, bell):
+    job_id, submitted = submit(ledger, KEYS[0])
+    redis.zadd(CIRCUITS, dict.fromkeys(CHAIN, ledger.frozen_ms + 1))
+    renderer(Sounding).render(submitted.rendering_id)
+    assert (ledger.job(job_id).status, bell.messages) == (Status.QUEUED, [])
+
+
+def test_a_probe_that_speaks_closes_the_circuit(redis, ledger, renderer):
+    _, submitted = submit(ledger, KEYS[0])
+    redis.zadd(CIRCUITS, {CHAIN[0]: ledger.frozen_ms})
+    renderer(Failing).render(submitted.rendering_id)
+    assert redis.zscore(CIRCUITS, CHAIN[0]), "it failed, so nobody follows it"
+    _, submitted = submit(ledger, KEYS[1])
+    redis.zadd(CIRCUITS, {CHAIN[0]: ledger.frozen_ms})
+    renderer(Sounding).render(submitted.rendering_id)
+    assert redis.zscore(CIRCUITS, CHAIN[0]) is None
+
+
+def test_a_lost_worker_is_a_failure_of_its_provider(redis, ledger, bell):
+    _, submitted = submit(ledger, KEYS[0])
+    ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
+    ledger.frozen_ms += LEASE_MS
+    Sweep(ledger, Presence(redis), bell, Outcomes(redis)).once()
+    assert ProviderStats(redis).totals(CHAIN)[CHAIN[0]].failures == {"worker_lost": 1}
+
+
+def test_an_engine_that_takes_too_long_is_stopped_and_the_next_one_speaks(ledger, renderer, bell):
+    job_id, submitted = submit(ledger, KEYS[0])
+    began.clear()
+    renderer(Hanging, synthesis_timeout_s=1).render(submitted.rendering_id)
+    [attempt] = ledger.job(job_id).attempts
+    assert (attempt.provider, attempt.code) == (CHAIN[0], "timed_out")
+    assert 1000 <= attempt.duration_ms < 10_000
     assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
 
 
@@ -326,16 +469,7 @@ def test_a_cancelled_rendering_stops_and_leaves_no_audio(redis, cache, renderer)
     slow = renderer(Slow)
     slow._ledger = ledger
     job_id, submitted = submit(ledger, KEYS[0])
-    began.clear()
-    go_on.clear()
-    work = threading.Thread(target=slow.render, args=(submitted.rendering_id,))
-    work.start()
-    assert began.wait(20)
-    assert ledger.leave(job_id) == "left"
-    [lease] = [thread for thread in threading.enumerate() if thread.name == "lease"]
-    lease.join(20)  # it ends when it has learnt that nobody wants the audio
-    go_on.set()
-    work.join()
+    cancel_at_work(ledger, slow, job_id, submitted)
     assert ledger.job(job_id).status is Status.CANCELLED
     assert [usage.audio_ms for usage in written_down(redis).values()] == [400], "what had sounded by then"
     assert redis.hget(f"voice:rendering:{submitted.rendering_id}", "state") == b"cancelled"

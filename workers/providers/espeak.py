@@ -11,7 +11,7 @@ import espeakng_loader
 import numpy as np
 
 from shared.catalog import CATALOG
-from shared.errors import EngineFailed, VoiceNotFound
+from shared.errors import NothingToSay, VoiceNotFound
 from shared.languages import closest_language
 from workers.audio import is_audible, stretch
 from workers.provider import AudioChunk
@@ -58,13 +58,14 @@ class EspeakProvider:
         _ = self._library, self._voices
         self._copies.start()
 
-    def synthesize(self, utterance: Utterance) -> Iterator[AudioChunk]:
-        """Speak a paragraph a chunk; equal utterances give equal samples.
+    def synthesize(self, utterance: Utterance, *, seed: int = 0) -> Iterator[AudioChunk]:  # noqa: ARG002
+        """Speak a paragraph a chunk; equal utterances give equal samples, whatever the seed.
 
         Raises:
             ModelLoadFailed: the library or its data is missing or broken.
             VoiceNotFound: there is no voice of that language or name.
-            EngineFailed: the library reported an error or crashed, or nothing can be heard.
+            EngineFailed: the library reported an error or crashed.
+            NothingToSay: nothing of the text can be heard.
         """
         self.load()
         voice = self._voice(utterance)
@@ -77,7 +78,11 @@ class EspeakProvider:
             was_heard = was_heard or is_audible(chunk)
             yield chunk
         if not was_heard:
-            raise EngineFailed("espeak-ng found nothing to say in this text")
+            raise NothingToSay("espeak-ng found nothing to say in this text")
+
+    def price_usd(self, _utterance: Utterance) -> float:
+        """Give 0: it runs here."""
+        return 0.0
 
     def _speak(self, text: str, voice: Voice, speed: float, semitones: float, end_pause: bool) -> bytes:  # noqa: FBT001
         """Speak with espeak's own speed and pitch as far as they go, and stretch what is left."""

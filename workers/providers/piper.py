@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import structlog
 
-from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
+from shared.errors import ModelLoadFailed, NothingToSay, VoiceNotFound
 from shared.piper_voices import REMEDY, InstalledVoices
-from workers.audio import is_audible, stretch
+from workers.audio import stretch
 from workers.provider import AudioChunk
 from workers.providers.piper_text import PiperReader
 from workers.providers.piper_voice import ResidentVoice
@@ -60,23 +60,28 @@ class PiperProvider:
             except ModelLoadFailed as error:  # the others speak, and whoever asks for this one is told
                 log.warning("voice_broken", detail=error.detail)
 
-    def synthesize(self, utterance: Utterance) -> Iterator[AudioChunk]:
+    def synthesize(self, utterance: Utterance, *, seed: int = 0) -> Iterator[AudioChunk]:  # noqa: ARG002
         """Speak a sentence a chunk, each with the pause behind it.
+
+        The seed is not needed: a network draws its noise anew each time, from a source that cannot be set.
 
         Raises:
             ModelLoadFailed: there is no voice, or the one that is to speak is broken.
             VoiceNotFound: there is no voice of that name or language, or no such speaker.
-            EngineFailed: the voice failed at a sentence, or nothing can be heard.
+            EngineFailed: the voice failed at a sentence.
+            NothingToSay: the text has no sound that the voice knows.
         """
         self._check()
         voice, speaker = self._choose(utterance)
-        was_heard = False
-        for piece in voice.read(utterance.text):
-            chunk = _speak(voice, piece, speaker, speed=utterance.speed, semitones=utterance.pitch)
-            was_heard = was_heard or is_audible(chunk)
-            yield chunk
-        if not was_heard:
-            raise EngineFailed("Piper found nothing to say in this text")
+        pieces = voice.read(utterance.text)
+        if not pieces:
+            raise NothingToSay("Piper found nothing to say in this text")
+        for piece in pieces:
+            yield _speak(voice, piece, speaker, speed=utterance.speed, semitones=utterance.pitch)
+
+    def price_usd(self, _utterance: Utterance) -> float:
+        """Give 0: it runs here."""
+        return 0.0
 
     def _check(self) -> None:
         if self._installed.problem:

@@ -9,11 +9,14 @@ from decimal import Decimal
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from shared.circuits import CIRCUITS, PROBE_AFTER_MS, CircuitState
 from shared.errors import IdempotencyMismatch
-from shared.ledger import Attempt, Idempotency, Ledger, Result, Status, Sweep
+from shared.ledger import Attempt, Idempotency, Ledger, Result, Status, Sweep, Waiting
 from shared.ledger.records import cache_key_of
-from shared.ledger.store import KEEP_LIVE_MS, LOSSES_PER_PROVIDER, RING_AGAIN_MS
+from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
 from shared.models import AudioFormat, Fallback, Quality, SpeechRequest, Utterance
+from shared.presence import RollCall, Worker
+from shared.turns import LOSSES_PER_PROVIDER
 from shared.usage import STREAM, Usage
 
 CHAIN = ("first", "second")
@@ -106,10 +109,23 @@ class Bell:
 
 
 class Pools:
-    """Who is there to speak: always somebody, whatever happens to each of them."""
+    """Who is there to speak: always somebody works for each provider, whatever happens to each of them."""
 
-    def live(self) -> frozenset[str]:
-        return frozenset(CHAIN)
+    def __init__(self, ledger) -> None:
+        self._ledger = ledger
+
+    def roll_call(self) -> RollCall:
+        workers = tuple(Worker(name=name, provider=name, slots=1, device="cpu", pid=1) for name in CHAIN)
+        circuits = self._ledger.redis.zrange(CIRCUITS, 0, -1, withscores=True)
+        probes_ms = {name.decode(): int(probe_ms) for name, probe_ms in circuits}
+        return RollCall(self._ledger.frozen_ms, workers, probes_ms)
+
+
+class Unheeded:
+    """Who is told of lost workers and does nothing about it; circuits open by a rule of their own."""
+
+    def failed(self, provider, code):
+        pass
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -124,7 +140,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = make_ledger(self.redis)
         self.mutate(self.ledger)
         self.bell = Bell()
-        self.sweeper = Sweep(self.ledger, Pools(), self.bell)
+        self.sweeper = Sweep(self.ledger, Pools(self.ledger), self.bell, Unheeded())
         self.claims = []
         self.cancelled, self.effects = set(), Counter()
         self.newest_attempt = {}
@@ -221,12 +237,21 @@ class LedgerMachine(RuleBasedStateMachine):
         self._claim(*message)
 
     def _claim(self, provider, rendering_id):
+        roll_call = Pools(self.ledger).roll_call()
         claim = self.ledger.claim(rendering_id, provider, "worker")
+        if isinstance(claim, Waiting):
+            assert roll_call.circuit(provider) is CircuitState.OPEN
+            self.bell.ring(self.ledger.redirect(claim, roll_call) or provider, rendering_id)
+            return None
         if claim is not None:
             assert claim.attempt == self.newest_attempt.get(rendering_id, 0) + 1, "attempts are monotone"
             assert claim.attempt <= LOSSES_PER_PROVIDER * len(CHAIN), "attempts are bounded"
             self.newest_attempt[rendering_id] = claim.attempt
             self.claims.append(claim)
+            assert roll_call.circuit(provider) is not CircuitState.OPEN, "an open circuit lets nobody through"
+            assert claim.is_probe == (roll_call.circuit(provider) is CircuitState.HALF_OPEN)
+            if claim.is_probe:
+                assert Pools(self.ledger).roll_call().circuit(provider) is CircuitState.OPEN, "one at a time"
         return claim
 
     @precondition(lambda self: self.claims)
@@ -256,9 +281,9 @@ class LedgerMachine(RuleBasedStateMachine):
         this, record = (claim.rendering_id, claim.attempt), Attempt(claim.provider, "engine_failed", "No.", 1)
         usage = self._use(claim, sounds=sounds)
         if outcome == "retry":
-            answer = self.ledger.pass_on(*this, CHAIN[1], record, usage=usage)
+            answer = self.ledger.pass_on(*this, CHAIN[1], [record], usage=usage)
         elif outcome == "failed":
-            answer = self.ledger.fail(*this, "synthesis_failed", "No.", record, usage=usage)
+            answer = self.ledger.fail(*this, "synthesis_failed", "No.", [record], usage=usage)
         else:
             answer = self.ledger.abandon(claim, usage)
         assert answer == "fenced" or self._is_current(claim), "an attempt that lost its lease is fenced"
@@ -271,6 +296,16 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _is_current(self, claim):
         return claim.attempt == self.newest_attempt[claim.rendering_id]
+
+    # What circuit breakers do
+
+    @rule(provider=st.sampled_from(CHAIN))
+    def open_circuit(self, provider):
+        self.redis.zadd(CIRCUITS, {provider: self.ledger.frozen_ms + PROBE_AFTER_MS})
+
+    @rule(provider=st.sampled_from(CHAIN))
+    def close_circuit(self, provider):
+        self.redis.zrem(CIRCUITS, provider)
 
     # What time does
 
@@ -386,6 +421,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not hasattr(self, "ledger"):
             return
         self.bell.messages.clear()
+        self.redis.delete(CIRCUITS)
         for _ in range(LOSSES_PER_PROVIDER * len(CHAIN) * 3):
             self.pass_time(LEASE_MS)
             self.sweeper.once()

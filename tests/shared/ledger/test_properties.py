@@ -47,6 +47,18 @@ MUTANTS = {
     "no index of all": ("listed", "submit", "{JOBS, JOBS .. ':' .. owner}", "{JOBS .. ':' .. owner}"),
     "no idempotency": ("makes one job", "submit", "if its and its[1]", "if false"),
     "no comparison of bodies": ("stands for one request", "submit", "reserved ~= body", "false"),
+    "no end of probes": (
+        "one at a time",
+        "claim",
+        "redis.call('ZADD', CIRCUITS, now",
+        "redis.call('ZSCORE', CIRCUITS, '') -- ",
+    ),
+    "no heed of circuits": (
+        "lets nobody through",
+        "claim",
+        "if now < tonumber(probe_ms) then",
+        "if false then",
+    ),
     "no usage of the fenced": ("written down", "finish", "if usage ~= ''", f"if usage ~= '' and {CURRENT}"),
     "no word of claims": ("announced", "claim", "announce(id, 'running')\nreturn", "return"),
 }
