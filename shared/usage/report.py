@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import func, select
 
 from shared.database import utc_now
-from shared.usage.table import SynthesisRow
+from shared.usage.table import HAS_COST, SynthesisRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -109,7 +109,7 @@ class UsageReport:
             if entry.usage and entry.usage.provider == provider and entry.at >= since
         ]
         row = SynthesisRow
-        query = select(func.sum(row.cost_usd)).where(row.provider == provider, row.at >= since)
+        query = select(func.sum(row.cost_usd)).where(row.provider == provider, row.at >= since, HAS_COST)
         with self._database.session() as session:
             if not pending:
                 return session.scalar(query) or Decimal(0)
@@ -117,7 +117,7 @@ class UsageReport:
             horizon = min(at for at, _ in pending) - _WRITTEN_TWICE_WITHIN
             settled = session.scalar(query.where(row.at < horizon)) or Decimal(0)
             younger = select(row.rendering_id, row.attempt, row.cost_usd).where(
-                row.provider == provider, row.at >= max(since, horizon)
+                row.provider == provider, row.at >= max(since, horizon), HAS_COST
             )
             costs = {(rendering, attempt): cost for rendering, attempt, cost in session.execute(younger)}
         costs |= {(usage.rendering_id, usage.attempt): usage.cost_usd for _, usage in pending}

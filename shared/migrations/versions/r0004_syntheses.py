@@ -27,4 +27,10 @@ def upgrade() -> None:
         "syntheses",
         ["day", "provider", "personality_id", "characters", "audio_ms", "compute_ms", "cost_usd"],
     )
-    op.create_index("syntheses_by_provider", "syntheses", ["provider", "at", "cost_usd"])
+    op.create_index(
+        "syntheses_that_cost",
+        "syntheses",
+        ["provider", "at", "cost_usd"],
+        sqlite_where=sa.text("cost_usd > 0"),
+        postgresql_where=sa.text("cost_usd > 0"),
+    )
