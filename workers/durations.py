@@ -1,20 +1,20 @@
 """How long it may take to say a text: from what is surely too short to what is surely too long.
 
-Each character adds seconds by its kind. What was measured of each, at speed 1, of texts that hold little
-else, and what the bounds take, which lie beyond all of it:
+Each character adds seconds by its kind. What texts took that hold little else, a character at speed 1, and
+what the bounds take of each:
 
                                               measured          taken         typical
-    letter of the language's own script       0.037 - 0.22      0.02 - 0.40   0.08
-    the same of a script that writes          0.06  - 0.42      0.03 - 0.80   0.28
+    letter of the language's own script       0.046 - 0.26      0.02 - 0.35   0.08
+    the same of a script that writes          0.046 - 0.42      0.02 - 0.7    0.2
       syllables, or no space between words
-    letter that may be spelt out              0     - 1.1       0    - 1.5    0.3
-    letter of a foreign script                0     - 2.3       0    - 3.5    0.6
-    digit                                     0.027 - 0.93      0.01 - 1.5    0.4
-    symbol, emoji                             0     - 2.2       0    - 4.0    1.0
-    mark, pause                               0     - 0.9       0    - 0.6    0.1
+    letter that may be spelt out              0.004 - 1.1       0    - 1.3    0.15
+    letter of a foreign script                0.05  - 2.3       0    - 3.5    0.65
+    digit                                     0.027 - 0.93      0.01 - 1.5    0.37
+    symbol, emoji                             0.13  - 2.0       0    - 4.0    0.28
+    mark, pause                               0     - 0.6       0    - 1.0    0.02
 
-Measured with espeak-ng in its 130 languages and with Piper's voices: `python -m tests.workers.measures`
-measures anew and tells how much room is left. What is said at another speed is as much longer or shorter.
+Measured of espeak-ng in its 130 languages and of Piper; `python -m tests.workers.measures` measures anew, and
+tells how much room is left. What is said at another speed is as much longer or shorter.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ _SCRIPTS = {
     "Telu": ("TELUGU",),
     "Thai": ("THAI",),
 }
-_OF_SYLLABLES_OR_WITHOUT_SPACES = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "ETHIOPIC", "THAI", "MYANMAR"}
+_OF_SYLLABLES_OR_WITHOUT_SPACES = {
+    *("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "ETHIOPIC", "THAI", "MYANMAR", "DEVANAGARI", "BENGALI"),
+    *("GUJARATI", "GURMUKHI", "KANNADA", "MALAYALAM", "ORIYA", "SINHALA", "TAMIL", "TELUGU"),
+}
 _READ_ALOUD = frozenset("@&%#*/\\§†‡•‰")
 
 
@@ -80,13 +83,13 @@ class Bounds:
     most_s: float
 
 
-LETTER = Bounds(0.02, 0.3)
-SYLLABLE = Bounds(0.03, 0.7)
+LETTER = Bounds(0.02, 0.35)
+SYLLABLE = Bounds(0.02, 0.7)
 SPELT_LETTER = Bounds(0.0, 1.3)
 FOREIGN_LETTER = Bounds(0.0, 3.5)
 DIGIT = Bounds(0.01, 1.5)
 SYMBOL = Bounds(0.0, 4.0)
-MARK = Bounds(0.0, 0.6)
+MARK = Bounds(0.0, 1.0)
 
 
 def plausible_duration(utterance: Utterance) -> Bounds:

@@ -1,7 +1,8 @@
 """How good speech measures, beside the limits of `workers.quality` and `workers.durations`.
 
-`python -m tests.workers.measures` speaks some 5,000 texts with espeak-ng and Piper's test voices, in ten
-minutes or so, and prints the extremes of each measure and whatever was refused.
+`python -m tests.workers.measures [MODELS]` speaks some 4,000 texts with espeak-ng and with Piper's voices in
+a model folder, else the tests' own, in five minutes or so. It prints the extremes of each measure, and
+whatever was refused.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from workers.quality import judge, measure, steadiness
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from shared.catalog import ProviderSpec
     from shared.models import Utterance
     from workers.provider import AudioChunk
 
@@ -55,7 +57,9 @@ def texts(language: str) -> Iterator[Utterance]:
     said = [own, own[: len(own) // 2], own.split()[0], AUTONYMS.get(language, own), "Hi", "5", "1234567"]
     foreign = draw.sample(sorted(PASSAGES.values()), 5)
     odd = draw.sample([text for text in ODD_TEXTS if len(text) <= 200], 10)
-    for text in [*said, *said, *foreign, *odd]:
+    # On a long text, no margin hides what each character takes.
+    again = [" ".join([text] * max(1, 200 // len(text))) for text in (own, AUTONYMS.get(language, own))]
+    for text in [*said, *said, *foreign, *odd, *again]:
         yield utterance(text, language=language, speed=draw.choice(SPEEDS), pitch=draw.choice(PITCHES))
 
 
@@ -78,38 +82,41 @@ def figures(sound: AudioChunk, said: Utterance) -> Mapping[str, float]:
     }
 
 
+def report(spec: ProviderSpec, settings: Settings) -> Iterator[str]:
+    """Speak, measure, and give the lines to print."""
+    provider = load_provider(spec, settings)
+    provider.load()
+    languages = spec.equipment(settings).languages
+    said = [each for language in sorted(languages) for each in texts(language)]
+    said += [each for language in languages & {"ar", "de", "en-US", "zh"} for each in long_texts(language)]
+    found: dict[str, list[tuple[float, str]]] = {}
+    refused = []
+    for each in said:
+        what = f"{each.language} {each.speed:g} {each.pitch:+g} {each.text[:24]!r}"
+        try:
+            sound = join(provider.synthesize(each))
+            for name, value in figures(sound, each).items():
+                found[name] = sorted([*found.get(name, []), (value, what)])[-_WORST:]
+            judge(sound, each)
+        except NothingToSay:
+            continue
+        except ProviderError as error:
+            refused.append(f"    {what}: {error.code}: {error.detail}")
+    yield f"{spec.title}: {len(said)} texts"
+    for name, worst in found.items():
+        yield f"  {name}"
+        yield from (f"    {value:8.3f}  {what}" for value, what in reversed(worst))
+    yield f"  refused: {len(refused)}"
+    yield from refused
+
+
 def main() -> None:
-    """Speak, measure and print."""
+    """Print the reports of espeak-ng and Piper."""
     with TemporaryDirectory() as folder:
-        settings = Settings.load(VOICEFARM_MODEL_DIR=str(make_voices(Path(folder))))
-        for spec in CATALOG.values():
-            provider = load_provider(spec, settings)
-            provider.load()
-            found: dict[str, list[tuple[float, str]]] = {}
-            refused, count = [], 0
-            languages = spec.equipment(settings).languages
-            wanted = [said for language in sorted(languages) for said in texts(language)]
-            wanted += [
-                said for name in ("ar", "de", "en", "zh") if name in languages for said in long_texts(name)
-            ]
-            for said in wanted:
-                what = f"{said.language} {said.speed:g} {said.pitch:+g} {said.text[:24]!r}"
-                try:
-                    sound = join(provider.synthesize(said))
-                    for name, value in figures(sound, said).items():
-                        found[name] = sorted([*found.get(name, []), (value, what)])[-_WORST:]
-                    judge(sound, said)
-                except NothingToSay:
-                    continue
-                except ProviderError as error:
-                    refused.append(f"{what}: {error.code}: {error.detail}")
-                count += 1
-            sys.stdout.write(f"{spec.title}: {count} texts\n")
-            for name, worst in found.items():
-                sys.stdout.write(f"  {name}\n")
-                sys.stdout.writelines(f"    {value:8.3f}  {what}\n" for value, what in reversed(worst))
-            sys.stdout.write(f"  refused: {len(refused)}\n")
-            sys.stdout.writelines(f"    {what}\n" for what in refused)
+        models = sys.argv[1] if len(sys.argv) > 1 else str(make_voices(Path(folder)))
+        settings = Settings.load(VOICEFARM_MODEL_DIR=models)
+        for name in ("espeak", "piper"):
+            sys.stdout.writelines(f"{line}\n" for line in report(CATALOG[name], settings))
 
 
 if __name__ == "__main__":
