@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -101,7 +102,11 @@ class RunningFarm:
             "VOICEFARM_ADMIN_KEY": self.admin_key,
             **env,
         }
-        self.settings = Settings.load(**variables)
+        # As the environment would be read.
+        decoded = {
+            name: json.loads(value) if value[:1] == "{" else value for name, value in variables.items()
+        }
+        self.settings = Settings.load(**decoded)
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
         ours = {"PATH": path, "PORT": str(port), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(tree)}
         self._environment = clean_environment() | variables | ours

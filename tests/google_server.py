@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE_HZ = 24_000
 HIGH_HZ, LOW_HZ = 210.0, 120.0
+SYLLABLES_HZ, FADE = 4, 480
 SECONDS_A_CHARACTER = 0.06
 MAX_BYTES = 5000
 SERVICE = "google.cloud.texttospeech.v1.TextToSpeech"
@@ -135,13 +136,15 @@ def _check(request: SynthesizeSpeechRequest) -> None:
 
 
 def _speak(request: SynthesizeSpeechRequest) -> bytes:
-    """Give a harmonic tone that gets longer with every character, in the fundamental of the voice."""
+    """Give a harmonic tone in syllables that gets longer with every character, at the voice's fundamental."""
     how = request.audio_config
     seconds = sum(_seconds(character) for character in request.input.text) / (how.speaking_rate or 1.0)
     base_hz = HIGH_HZ if VOICES[request.voice.name] is Gender.FEMALE else LOW_HZ
     times = np.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     phases = 2 * np.pi * base_hz * 2 ** (how.pitch / 12) * times
     samples = 0.25 * sum(np.sin(number * phases) / number for number in range(1, 6))
+    samples *= 0.6 - 0.4 * np.cos(2 * np.pi * SYLLABLES_HZ * times)
+    samples[-FADE:] *= np.linspace(1, 0, len(samples[-FADE:]))
     file = BytesIO()
     soundfile.write(file, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
     return file.getvalue()

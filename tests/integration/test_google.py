@@ -63,8 +63,12 @@ def farm(tmp_path_factory, server) -> Iterator[RunningFarm]:
 
 @pytest.fixture(scope="module")
 def hasty_farm(tmp_path_factory, server) -> Iterator[RunningFarm]:
-    """One that gives Google a second."""
-    with google_farm(tmp_path_factory.mktemp("hasty"), server, VOICEFARM_GOOGLE_TIMEOUT_SECONDS="1") as farm:
+    """One that gives Google a second, and a cent a month."""
+    limits = {
+        "VOICEFARM_GOOGLE_TIMEOUT_SECONDS": "1",
+        "VOICEFARM_MONTHLY_BUDGETS_USD": '{"google_tts": 0.01}',
+    }
+    with google_farm(tmp_path_factory.mktemp("hasty"), server, **limits) as farm:
         lives(farm)
         yield farm
 
@@ -185,6 +189,37 @@ def test_espeak_stands_in_when_google_does_not_answer_in_time(google, hasty_farm
         job = ended(http, ask(http))
         assert job["provider"] == "espeak"
         assert [attempt["code"] for attempt in job["attempts"]] == ["timed_out"]
+
+
+def test_what_google_costs_is_counted_and_once_the_budget_is_spent_nobody_asks_it(google, hasty_farm):
+    def status():
+        return http.get("/api/voice/providers/status").json()
+
+    def told(name):
+        return status()["providers"]["google_tts"][name]
+
+    with hasty_farm.client() as http:
+        text = "This is said for sixteen dollars per million letters. " * 12
+        before = told("cost")
+        job = ended(http, ask(http, text=text))
+        assert (job["provider"], job["attempts"]) == ("google_tts", [])
+        until(lambda: told("cost") > before, "the cost is counted")
+        assert told("cost") - before == pytest.approx(len(text.strip()) * 16e-6, abs=1e-6)
+        assert status()["total_cost"] == pytest.approx(told("cost"))
+        until(lambda: usage_of_google(http) == pytest.approx(told("cost")), "SQL has it, too")
+
+        until(lambda: told("circuit") == "open", "the budget is spent")
+        assert "budget" in told("reason")
+        google.requests.clear()
+        job = ended(http, ask(http))
+        assert (job["provider"], job["degraded"]) == ("espeak", True)
+        assert [attempt["code"] for attempt in job["attempts"]] == ["circuit_open"]
+        assert google.requests == []
+
+
+def usage_of_google(http):
+    totals = http.get("/api/voice/usage?group_by=provider&provider=google_tts").json()["items"]
+    return sum(float(item["cost_usd"]) for item in totals)
 
 
 def test_as_many_requests_are_under_way_at_once_as_the_pool_has_threads(google, farm, http):
