@@ -45,4 +45,5 @@ worker_redirect_stdouts = False
 worker_send_task_events = True  # for Flower
 worker_consumer = "workers.consumer:Consumer"
 worker_enable_remote_control = True
-task_time_limit = _settings.synthesis_timeout_seconds
+# A worker process ends a synthesis that takes too long itself, or else itself; this is for one that cannot.
+task_time_limit = _settings.synthesis_timeout_seconds + 15

@@ -27,7 +27,11 @@ TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 LOG = TOOLS / "setup.log"
 
-_BASE = ("pyproject.toml", "--extra", "espeak", "--extra", "piper", "--group", "build")
+_BASE = (
+    "pyproject.toml",
+    *("--extra", "espeak", "--extra", "google", "--extra", "piper"),
+    *("--group", "build"),
+)
 LOCKED_FROM = {
     "base": _BASE,
     "test": (*_BASE, "--extra", "s3", "--group", "dev", "--constraints", "deploy/requirements/base.txt"),

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from shared.equipment import Equipment
+from shared.google_voices import KNOWN_VOICES as GOOGLE_VOICES
+from shared.google_voices import google_equipment
 from shared.piper_voices import KNOWN_VOICES, piper_equipment
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class ProviderSpec:
     """BCP 47 tags it speaks; where `equip` tells, those it may speak."""
     clones: bool
     """Whether it speaks with a personality's own voice sample."""
+    is_thread_safe: bool = False
+    """Whether threads may share one provider object, so that its pool is of threads."""
     is_random: bool = False
     """Whether it speaks a text otherwise each time, so that it is worth another try."""
     equip: Callable[[Settings], Equipment] | None = None
@@ -47,11 +51,18 @@ class ProviderSpec:
 
     def is_installed(self) -> bool:
         """Tell whether its libraries can be imported here; imports none of them."""
-        return all(find_spec(module) is not None for module in self.requires)
+        return all(_is_there(module) for module in self.requires)
 
     def install_hint(self) -> str:
         """Give the command that installs it."""
         return f"uv pip install 'voicefarm[{self.extra}]'"
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that it would be in
+        return False
 
 
 # The languages of espeak-ng 1.52's voices, without fiction's, those without a BCP 47 tag and those that it
@@ -89,6 +100,17 @@ CATALOG: Mapping[str, ProviderSpec] = {
             clones=False,
             is_random=True,
             equip=piper_equipment,
+        ),
+        ProviderSpec(
+            name="google_tts",
+            title="Google Cloud TTS",
+            module="workers.providers.google:GoogleProvider",
+            requires=("google.cloud.texttospeech",),
+            extra="google",
+            languages=GOOGLE_VOICES.languages,
+            clones=False,
+            is_thread_safe=True,
+            equip=google_equipment,
         ),
     )
 }

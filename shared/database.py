@@ -62,7 +62,7 @@ class Database:
         """Open a transaction: committed when the block ends, rolled back when it raises.
 
         Raises:
-            StateUnavailable: the database cannot be reached, is or is too slow.
+            StateUnavailable: the database cannot be reached or is too slow.
             Conflict: a constraint of the database refuses the change.
         """
         with _database_errors(), self._sessions.begin() as session:
@@ -142,7 +142,8 @@ def _database_errors() -> Iterator[None]:
         yield
     except exc.IntegrityError as error:
         raise Conflict("The change contradicts what is stored.") from error
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
+    # The last is PostgreSQL's word for a table that is not there yet; SQLite's is the first.
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.ProgrammingError) as error:
         raise StateUnavailable("The database does not answer; try again.") from error
 
 

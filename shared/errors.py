@@ -11,7 +11,8 @@
     │   └── NoProvider ── QueueFull ── RateLimited ── StateUnavailable
     ├── SynthesisFailed           every provider of the chain failed; carries `attempts`
     ├── ProviderError             one provider failed; the next may speak
-    │   ├── ModelLoadFailed ── VoiceNotFound ── EngineFailed ── NothingToSay
+    │   ├── ModelLoadFailed ── VoiceNotFound ── NothingToSay ── UtteranceRefused
+    │   ├── EngineFailed ── EngineTimeout ── EngineUnavailable ── QuotaExceeded ── CredentialsRefused
     │   └── BadAudio              it gave sound that is not the speech that was asked for
     │       └── BrokenAudio ── SilentAudio ── ClippedAudio ── ImplausibleLength ── RunawayAudio ── CutOffAudio
     └── SettingsError             the environment holds a value that cannot be used
@@ -21,6 +22,7 @@ An error's docstring is its default message. `web.errors` maps the classes to st
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from inspect import cleandoc
 from typing import TYPE_CHECKING, ClassVar
@@ -158,6 +160,11 @@ class IdempotencyMismatch(RequestError):
     code = "idempotency_mismatch"
 
 
+def retry_after_s(wait_s: float) -> int:
+    """Give the seconds after which a caller is told to come again: 1 to 60."""
+    return min(max(math.ceil(wait_s), 1), 60)
+
+
 class Unavailable(VoicefarmError):
     """The farm cannot take this now; try again later."""
 
@@ -227,6 +234,37 @@ class EngineFailed(ProviderError):
     """The engine reported an error or gave no sound."""
 
     code = "engine_failed"
+
+
+class UtteranceRefused(ProviderError):
+    """The engine does not take this text, or does not speak it so."""
+
+    code = "utterance_refused"
+    is_provider_fault = False
+
+
+class QuotaExceeded(ProviderError):
+    """The engine's quota is used up for now."""
+
+    code = "quota_exceeded"
+
+
+class CredentialsRefused(ProviderError):
+    """The engine refuses the farm's credentials."""
+
+    code = "credentials_refused"
+
+
+class EngineUnavailable(ProviderError):
+    """The engine cannot be reached, or cannot serve now."""
+
+    code = "engine_unavailable"
+
+
+class EngineTimeout(ProviderError):
+    """The engine did not answer in time."""
+
+    code = "timed_out"
 
 
 class NothingToSay(ProviderError):

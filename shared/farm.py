@@ -5,7 +5,6 @@ A front asks; workers answer through the ledger. Nothing here knows HTTP.
 
 from __future__ import annotations
 
-import math
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -14,34 +13,37 @@ import redis
 import structlog
 
 from shared.cache import AudioCache, Invalidations, cache_key
+from shared.circuits import Circuits
 from shared.connections import AUDIO_TIMEOUT_S, FRONT_TIMEOUT_S, front_client, state_errors
 from shared.consents import Consents
 from shared.database import Database
 from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
-from shared.errors import NotFound, NoVoiceSample, QueueFull, RateLimited
+from shared.errors import NotFound, NoVoiceSample, QueueFull, RateLimited, retry_after_s
 from shared.jobs import Jobs
 from shared.keys import ApiKeys
 from shared.ledger import KEEP_LIVE_MS, Idempotency, Ledger, Result, Sweep, TransitionReader, log_fields
 from shared.log import current_request_id
 from shared.models import Fallback, Utterance
+from shared.outcomes import Outcomes
 from shared.personalities import Personalities
 from shared.presence import Presence
+from shared.provider_stats import ProviderStats
 from shared.rate_limit import RateLimit
 from shared.resolution import resolve
 from shared.roster import Roster
 from shared.routing import Router
 from shared.samples.store import SampleStore
+from shared.usage import Outbox, UsageReport
 
 if TYPE_CHECKING:
     from shared.cache import CachedAudio
     from shared.keys import ApiKey
     from shared.ledger import Job
     from shared.models import SpeechRequest
+    from shared.presence import RollCall
     from shared.settings import Settings
     from shared.voice_config import VoiceConfig
-
-MAX_RETRY_AFTER_S = 60
 
 log = structlog.get_logger()
 
@@ -58,10 +60,10 @@ class _Order:
     """As it was sent, with personality and language filled in."""
     owner: str
     idempotency: Idempotency | None
-    live: frozenset[str]
-    """The providers that have a live worker."""
+    roll_call: RollCall
+    """Who can take work, a moment before the cache is asked."""
     looked_at_ms: int
-    """A moment before the cache is asked, by the ledger's clock; audio made since will do."""
+    """That moment by the ledger's clock; audio made since will do."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,12 @@ class Farm:
     invalidations: Invalidations
     ledger: Ledger
     presence: Presence
+    circuits: Circuits
+    stats: ProviderStats
     rate_limit: RateLimit
     doorbell: Doorbell
     jobs: Jobs
+    usage: UsageReport
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -109,14 +114,17 @@ class Farm:
             invalidations=Invalidations(settings.audio_url),
             ledger=ledger,
             presence=Presence(state),
+            circuits=Circuits(state),
+            stats=ProviderStats(state),
             rate_limit=RateLimit(state, settings.rate_limit_per_minute),
             doorbell=Doorbell.for_front(settings.broker_url, FRONT_TIMEOUT_S),
             jobs=Jobs(ledger, TransitionReader(settings.state_url), max_waiters=settings.max_waiters),
+            usage=UsageReport(database, Outbox(state)),
         )
 
     def start(self) -> None:
         """Begin what a front does beside its requests, on threads that end with the process."""
-        Sweep(self.ledger, self.presence, self.doorbell).start()
+        Sweep(self.ledger, self.presence, self.doorbell, Outcomes(self.state)).start()
         self.cache.requests.start()
         self.invalidations.start()
         self.directory.last_uses.start()
@@ -163,7 +171,7 @@ class Farm:
             raise NoVoiceSample
         utterance = resolve(request, personality)
         resolved = {"personality_id": utterance.personality_id, "language": utterance.language}
-        now_ms, workers = self.presence.roll_call()
+        roll_call = self.presence.roll_call()
         return _Order(
             key=cache_key(utterance, self.router.digest),
             utterance=utterance,
@@ -171,8 +179,8 @@ class Farm:
             request=request.model_copy(update=resolved),
             owner=caller.id,
             idempotency=idempotency,
-            live=frozenset(worker.provider for worker in workers),
-            looked_at_ms=now_ms,
+            roll_call=roll_call,
+            looked_at_ms=roll_call.now_ms,
         )
 
     def _look(self, order: _Order) -> CachedAudio | None:
@@ -198,14 +206,14 @@ class Farm:
         ).job
 
     def _submit(self, order: _Order) -> Job:
-        chain = self.router.chain(order.utterance, order.voice)
-        provider = self.router.choose(chain, order.live)
+        route = self.router.route(order.utterance, order.voice, order.roll_call)
+        provider = route.provider
         may_begin = self.rate_limit.take(order.owner)
         try:
             submitted = self.ledger.submit(
                 order.key,
                 order.utterance,
-                chain,
+                route.chain,
                 provider,
                 job_id=str(uuid.uuid4()),
                 owner=order.owner,
@@ -214,11 +222,12 @@ class Farm:
                 idempotency=order.idempotency,
                 may_begin=may_begin,
                 request_id=current_request_id(),
+                passed_over=route.passed_over,
             )
         except QueueFull as full:
             self.rate_limit.give_back(order.owner)
             drained_s = self.presence.drain_seconds(provider, self.ledger.queued(provider))
-            full.retry_after_s = min(max(math.ceil(drained_s), 1), MAX_RETRY_AFTER_S)
+            full.retry_after_s = retry_after_s(drained_s)
             raise
         except RateLimited as limited:
             limited.retry_after_s = self.rate_limit.resets_in_s(order.owner)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from shared.errors import StateUnavailable, VoicefarmError
+from shared.errors import NoProvider, StateUnavailable, VoicefarmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,9 @@ def _database(farm: Farm) -> None:
 
 
 def _workers(farm: Farm) -> None:
-    farm.router.choose(tuple(sorted(farm.router.enabled)), farm.presence.live())
+    roll_call = farm.presence.roll_call()
+    if not any(map(roll_call.has_worker, farm.router.enabled)):
+        raise NoProvider(f"No worker is running for {', '.join(sorted(farm.router.enabled))}.")
 
 
 _CHECKS: tuple[tuple[str, Callable[[Farm], None], str], ...] = (

@@ -1,4 +1,4 @@
-"""Which workers are alive, and with how many slots."""
+"""Which workers are alive, and which providers can take work now."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from shared.circuits import CIRCUITS, CircuitState
 from shared.connections import state_errors
+from shared.ledger.attempts import PassedOver
 from shared.provider_stats import ProviderStats
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from redis import Redis
 
 HEARTBEAT_S = 2.0
 # Three heartbeats and a little: a worker that has been silent for so long is taken for dead.
 LIVE_FOR_MS = 7_000
 
-_LIVE = """
+_ROLL_CALL = """
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local answer = {now_ms}
+local answer = {now_ms, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')}
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', 'voice:workers', now_ms - ARGV[1], '+inf')) do
   table.insert(answer, redis.call('GET', 'voice:worker:' .. name))
 end
@@ -38,6 +42,35 @@ class Worker:
     pid: int
 
 
+@dataclass(frozen=True, slots=True)
+class RollCall:
+    """Who can take work at one moment."""
+
+    now_ms: int
+    """That moment by the server's clock, in milliseconds since 1970."""
+    workers: tuple[Worker, ...]
+    """Every live one."""
+    probes_ms: Mapping[str, int]
+    """When each circuit that is not closed lets the next probe through, by provider."""
+
+    def obstacle(self, provider: str) -> PassedOver | None:
+        """Tell why a provider cannot take work; None when it can."""
+        if not self.has_worker(provider):
+            return PassedOver.NO_WORKER
+        return PassedOver.CIRCUIT_OPEN if self.circuit(provider) is CircuitState.OPEN else None
+
+    def has_worker(self, provider: str) -> bool:
+        """Tell whether somebody works for it."""
+        return any(worker.provider == provider for worker in self.workers)
+
+    def circuit(self, provider: str) -> CircuitState:
+        """Give the state of its circuit."""
+        if provider not in self.probes_ms:
+            return CircuitState.CLOSED
+        is_due = self.probes_ms[provider] <= self.now_ms
+        return CircuitState.HALF_OPEN if is_due else CircuitState.OPEN
+
+
 class Presence:
     """Heartbeats in the state Redis, by the server's clock.
 
@@ -47,7 +80,7 @@ class Presence:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._live = redis.register_script(_LIVE)
+        self._roll_call = redis.register_script(_ROLL_CALL)
         self._stats = ProviderStats(redis)
 
     def beat(self, worker: Worker) -> None:
@@ -66,19 +99,21 @@ class Presence:
             self._redis.zrem("voice:workers", worker.name)
             self._redis.delete(f"voice:worker:{worker.name}")
 
-    def roll_call(self) -> tuple[int, list[Worker]]:
-        """Give the time by the server's clock, in milliseconds since 1970, and every worker live then."""
+    def roll_call(self) -> RollCall:
+        """Find out who can take work, in one round trip."""
         with state_errors():
-            now_ms, *records = cast("list[Any]", self._live(args=[LIVE_FOR_MS]))
-        return now_ms, [Worker(**json.loads(record)) for record in records if record]
+            now_ms, circuits, *records = cast("list[Any]", self._roll_call([CIRCUITS], [LIVE_FOR_MS]))
+        return RollCall(
+            now_ms=now_ms,
+            workers=tuple(Worker(**json.loads(record)) for record in records if record),
+            probes_ms={
+                name.decode(): int(score) for name, score in zip(circuits[::2], circuits[1::2], strict=True)
+            },
+        )
 
-    def workers(self) -> list[Worker]:
+    def workers(self) -> tuple[Worker, ...]:
         """Give every live worker."""
-        return self.roll_call()[1]
-
-    def live(self) -> frozenset[str]:
-        """Give the names of the providers that have a live worker."""
-        return frozenset(worker.provider for worker in self.workers())
+        return self.roll_call().workers
 
     def slots(self, provider: str) -> int:
         """Count how many syntheses the provider's live workers can do at once."""

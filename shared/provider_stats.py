@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from decimal import Decimal
 from math import inf
 from typing import TYPE_CHECKING, cast
 
 from shared.connections import state_errors
+from shared.usage.table import dollars, micro_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from redis import Redis
+
+    from shared.usage import Usage
 
 # Upper bounds of the histogram's buckets.
 TIME_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, inf)
@@ -40,6 +44,10 @@ class ProviderTotals:
     """Syntheses in each bucket of `TIME_BOUNDS_S`; their sum is all of them."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """Failed tries by code; an attempt whose sound was refused may try once more."""
+    characters: int = 0
+    """Of the texts that were spoken, in failed attempts, too."""
+    cost_usd: Decimal = Decimal(0)
+    """Of them all; SQL has it by the day."""
     recent: tuple[Synthesis, ...] = ()
     """The newest syntheses, newest first."""
 
@@ -53,7 +61,8 @@ class ProviderTotals:
 class ProviderStats:
     """Counters that workers write, one round trip an attempt, and fronts read.
 
-    voice:provider:{name}  hash  service_us, audio_ms, bucket:{upper bound}, failures:{code}
+    voice:provider:{name}  hash  service_us, audio_ms, bucket:{upper bound}, failures:{code}, characters,
+                                 cost_micro_usd
     voice:recent:{name}    list  "service_us audio_ms" of the newest syntheses, newest first
 
     Every method raises `StateUnavailable` when Redis cannot be reached.
@@ -78,6 +87,13 @@ class ProviderStats:
         """Count a try that gave no audio; one whose worker was lost is counted by the sweep."""
         with state_errors():
             self._redis.hincrby(_totals_key(provider), f"{_FAILURES}{code}", 1)
+
+    def note_usage(self, usage: Usage) -> None:
+        """Count what an attempt used that made sound, whatever became of it."""
+        with state_errors(), self._redis.pipeline() as pipe:
+            pipe.hincrby(_totals_key(usage.provider), "characters", usage.characters)
+            pipe.hincrby(_totals_key(usage.provider), "cost_micro_usd", micro_dollars(usage.cost_usd))
+            pipe.execute()
 
     def service_ms(self, provider: str) -> float:
         """Give the mean time of a synthesis lately; one second until there was one."""
@@ -118,6 +134,8 @@ def _parse_totals(fields: Mapping[bytes, bytes], recent: Iterable[bytes]) -> Pro
             for name, count in counts.items()
             if name.startswith(_FAILURES)
         },
+        characters=counts.get("characters", 0),
+        cost_usd=dollars(counts.get("cost_micro_usd", 0)),
         recent=_parse_recent(recent),
     )
 

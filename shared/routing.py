@@ -9,16 +9,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.catalog import CATALOG
-from shared.errors import LanguageNotSupported, NoProvider, SettingsError
+from shared.errors import LanguageNotSupported, NoProvider, SettingsError, retry_after_s
 from shared.languages import closest_language
+from shared.ledger.attempts import Attempt, PassedOver
 from shared.models import Fallback, Quality
+from shared.turns import next_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from shared.catalog import ProviderSpec
     from shared.equipment import Equipment
     from shared.models import Utterance
+    from shared.presence import RollCall
     from shared.settings import Settings
     from shared.voice_config import VoiceConfig
 
@@ -28,6 +31,18 @@ CHAINS: Mapping[Quality, tuple[str, ...]] = {
     Quality.MEDIUM: ("piper", "xtts_v2", "google_tts", "espeak"),
     Quality.FAST: ("piper", "google_tts", "espeak"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who speaks an utterance."""
+
+    chain: tuple[str, ...]
+    """Those that may, best first."""
+    provider: str
+    """The one that can take it now."""
+    passed_over: tuple[Attempt, ...]
+    """Why each enabled one before it cannot."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,7 @@ class Router:
         known = {name for chain in CHAINS.values() for name in chain} | set(catalog)
         _check("VOICEFARM_CHAINS", {name for chain in settings.chains.values() for name in chain}, known)
         _check("VOICEFARM_PROVIDERS", settings.providers or (), set(catalog))
+        _check("VOICEFARM_MONTHLY_BUDGETS_USD", settings.monthly_budgets_usd, set(catalog))
         equipment = {name: spec.equipment(settings) for name, spec in catalog.items()}
         if settings.providers is None:
             enabled = frozenset(name for name, found in equipment.items() if found.problem is None)
@@ -72,50 +88,69 @@ class Router:
         }
         return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()[:16]
 
-    def chain(self, utterance: Utterance, voice: VoiceConfig | None = None) -> tuple[str, ...]:
-        """Give the enabled providers that may speak this utterance, best first, never empty.
+    def route(self, utterance: Utterance, voice: VoiceConfig, roll_call: RollCall) -> Route:
+        """Choose who speaks an utterance now.
 
         The personality's own provider goes first, its own chain takes the place of the quality's.
 
         Raises:
-            NoProvider: the provider asked for, or every one of the chain, is not enabled.
+            NoProvider: none of those that may is enabled and can take work now.
             LanguageNotSupported: none that is enabled speaks the language.
         """
-        wanted = (utterance.provider,) if utterance.provider else self._preferred(utterance, voice)
-        enabled = [self.catalog[name] for name in wanted if name in self.enabled]
+        enabled = self._enabled(utterance, voice)
+        unfit = self._unfit(enabled, utterance)
+        fit = tuple(name for name in enabled if name not in unfit)
+        chain = fit[:1] if utterance.fallback is Fallback.NEVER else fit
+        turn = next_turn(chain, (), roll_call)
+        if turn is None or not turn.can_speak:
+            raise _nobody(chain, roll_call)
+        obstacles = unfit | {attempt.provider: PassedOver(attempt.code) for attempt in turn.passed_over}
+        before = enabled[: enabled.index(turn.provider)]
+        return Route(
+            chain, turn.provider, tuple(Attempt.passed_over(name, obstacles[name]) for name in before)
+        )
+
+    def _enabled(self, utterance: Utterance, voice: VoiceConfig) -> tuple[str, ...]:
+        """Give the enabled providers that the request and its personality name, best first, never empty."""
+        own = (voice.provider,) if voice.provider else ()
+        chain = (*own, *(voice.fallback_chain or self.chains[utterance.quality]))
+        wanted = (utterance.provider,) if utterance.provider else tuple(dict.fromkeys(chain))
+        enabled = tuple(name for name in wanted if name in self.enabled)
         if not enabled:
             raise NoProvider(f"None of {', '.join(wanted)} is enabled here.")
-        if utterance.fallback is Fallback.SAME_VOICE:
-            names = ", ".join(spec.name for spec in enabled)
-            enabled = [spec for spec in enabled if spec.clones]
-            if not enabled:
-                raise NoProvider(f"Of the enabled providers ({names}) none speaks with a cloned voice.")
-        speaking = tuple(spec.name for spec in enabled if self._speaks(spec.name, utterance.language))
-        if not speaking:
-            names = ", ".join(spec.name for spec in enabled)
-            raise LanguageNotSupported(f"{names} cannot speak {utterance.language!r}.")
-        return speaking[:1] if utterance.fallback is Fallback.NEVER else speaking
+        return enabled
 
-    def _preferred(self, utterance: Utterance, voice: VoiceConfig | None) -> tuple[str, ...]:
-        chain = self.chains[utterance.quality]
-        if voice is None:
-            return chain
-        own = (voice.provider,) if voice.provider else ()
-        return tuple(dict.fromkeys((*own, *(voice.fallback_chain or chain))))
+    def _unfit(self, enabled: Sequence[str], utterance: Utterance) -> dict[str, PassedOver]:
+        """Give those that cannot speak the utterance as it is, and why; never all of them."""
+        unfit: dict[str, PassedOver] = {}
+        if utterance.fallback is Fallback.SAME_VOICE:
+            unfit = {name: PassedOver.VOICE for name in enabled if not self.catalog[name].clones}
+        able = [name for name in enabled if name not in unfit]
+        if not able:
+            names = ", ".join(enabled)
+            raise NoProvider(f"Of the enabled providers ({names}) none speaks with a cloned voice.")
+        silent = {name: PassedOver.LANGUAGE for name in able if not self._speaks(name, utterance.language)}
+        if len(silent) == len(able):
+            raise LanguageNotSupported(f"{', '.join(able)} cannot speak {utterance.language!r}.")
+        return unfit | silent
 
     def _speaks(self, name: str, language: str) -> bool:
         return closest_language(language, self.equipment[name].languages) is not None
 
-    def choose(self, chain: tuple[str, ...], live: Collection[str]) -> str:
-        """Give the first provider of the chain that has a live worker.
 
-        Raises:
-            NoProvider: none has.
-        """
-        for name in chain:
-            if name in live:
-                return name
-        raise NoProvider(f"No worker is running for {', '.join(chain)}.")
+def _nobody(chain: Sequence[str], roll_call: RollCall) -> NoProvider:
+    """Tell why none of a chain can take work, and when the first of its circuits lets a probe through."""
+    obstacles = ((name, roll_call.obstacle(name)) for name in chain)
+    reasons = [f"{name}: {why.detail}" for name, why in obstacles if why]
+    waits_s = [
+        (roll_call.probes_ms[name] - roll_call.now_ms) / 1000
+        for name in chain
+        if roll_call.obstacle(name) is PassedOver.CIRCUIT_OPEN
+    ]
+    error = NoProvider(" ".join(reasons))
+    if waits_s:
+        error.retry_after_s = retry_after_s(min(waits_s))
+    return error
 
 
 def _check(setting: str, named: Collection[str], known: Collection[str]) -> None:

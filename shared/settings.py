@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UndecodableSetting
 
 from shared.errors import SettingsError
+from shared.google_voices import GoogleVoiceName
 from shared.models import LanguageTag, Quality
 from shared.voices import Gender
 
@@ -99,7 +101,7 @@ class Settings(BaseSettings):
         None,
         alias="VOICEFARM_PROVIDERS",
         description="Enabled providers, separated by commas. Default: those that are installed and have a "
-        "voice.",
+        "voice or credentials.",
     )
     chains: dict[Quality, tuple[str, ...]] = Field(
         default_factory=dict,
@@ -130,6 +132,56 @@ class Settings(BaseSettings):
         ge=1,
         alias="VOICEFARM_PIPER_RESIDENT_VOICES",
         description="Voices that each of them keeps in memory (about 300 MB a voice of medium quality).",
+    )
+    google_credentials: Path | None = Field(
+        None,
+        alias="GOOGLE_APPLICATION_CREDENTIALS",
+        description="JSON file of the Google Cloud credentials that Text-to-Speech is paid with.",
+    )
+    google_voices: dict[LanguageTag, dict[GoogleVoiceName, Gender | None]] = Field(
+        default_factory=dict,
+        alias="VOICEFARM_GOOGLE_VOICES",
+        description="JSON object that replaces Google's table of voices, such as "
+        '{"en-US": {"en-US-Neural2-C": "female"}}; the first voice of a language and gender speaks.',
+    )
+    google_prices: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict,
+        alias="VOICEFARM_GOOGLE_PRICES",
+        description="JSON object with US dollars per million characters by class of voice, such as "
+        '{"Neural2": 16}, where they are not Google\'s list prices.',
+    )
+    google_concurrency: int = Field(
+        8,
+        ge=1,
+        le=256,
+        alias="VOICEFARM_GOOGLE_CONCURRENCY",
+        description="Requests that a Google pool has under way at once, each in a thread.",
+    )
+    google_timeout_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=600,
+        alias="VOICEFARM_GOOGLE_TIMEOUT_SECONDS",
+        description="How long Google may take for up to 5,000 bytes of text, all tries together.",
+    )
+    google_transport: str = Field(
+        "grpc",
+        pattern="^(grpc|rest)$",
+        alias="VOICEFARM_GOOGLE_TRANSPORT",
+        description="grpc or rest.",
+    )
+    google_endpoint: str = Field(
+        "texttospeech.googleapis.com",
+        pattern=r"^(?:http://)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?$",
+        alias="VOICEFARM_GOOGLE_ENDPOINT",
+        description="Google's host, such as `eu-texttospeech.googleapis.com`. With `http://HOST:PORT` the "
+        "farm talks in plain text and without credentials: to a proxy, or an emulator.",
+    )
+    monthly_budgets_usd: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(
+        default_factory=dict,
+        alias="VOICEFARM_MONTHLY_BUDGETS_USD",
+        description="JSON object of what providers may cost in a month, in US dollars, such as "
+        '{"google_tts": 50}; one that has spent it is left alone until the next month, by UTC.',
     )
     max_text_chars: int = Field(
         3000,
@@ -202,7 +254,7 @@ class Settings(BaseSettings):
         120,
         ge=1,
         alias="VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS",
-        description="A synthesis that takes longer is ended and tried again.",
+        description="A synthesis that takes longer is ended, and the next provider speaks.",
     )
     log_level: str = Field(
         "info",

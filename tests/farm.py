@@ -39,15 +39,15 @@ def until(condition: Callable[[], object], what: str, timeout_s: float = PATIENC
 class Program:
     """One line of the Procfile, in a process group that signals reach as a whole; its output is a file."""
 
-    def __init__(self, name: str, line: str, env: Mapping[str, str], folder: Path) -> None:
-        self.line, self.env, self.log = line, env, folder / f"{name}.log"
+    def __init__(self, name: str, line: str, env: Mapping[str, str], folder: Path, tree: Path) -> None:
+        self.line, self.env, self.log, self.tree = line, env, folder / f"{name}.log", tree
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 ["sh", "-c", f"exec {self.line}"],
-                cwd=ROOT,
+                cwd=self.tree,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -89,9 +89,9 @@ class Program:
 class RunningFarm:
     """What a test needs to talk to a farm, and to break it."""
 
-    def __init__(self, folder: Path, redis: RedisServer, env: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, redis: RedisServer, env: Mapping[str, str], tree: Path) -> None:
         port = free_port()
-        self.folder, self.redis = folder, redis
+        self.folder, self.redis, self.tree = folder, redis, tree
         self.url = f"http://127.0.0.1:{port}"
         self.admin_key = f"vf_{secrets.token_urlsafe(32)}"
         variables = {
@@ -103,15 +103,15 @@ class RunningFarm:
         }
         self.settings = Settings.load(**variables)
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-        ours = {"PATH": path, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
+        ours = {"PATH": path, "PORT": str(port), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(tree)}
         self._environment = clean_environment() | variables | ours
         self._programs: dict[str, Program] = {}
 
     def __getitem__(self, name: str) -> Program:
         """Give a program by its name in the Procfile; it may not have been started yet."""
         if name not in self._programs:
-            lines = parse_procfile((ROOT / "Procfile").read_text()).processes
-            self._programs[name] = Program(name, lines[name], self._environment, self.folder)
+            lines = parse_procfile((self.tree / "Procfile").read_text()).processes
+            self._programs[name] = Program(name, lines[name], self._environment, self.folder, self.tree)
         return self._programs[name]
 
     def wait_until_it_answers(self, path: str = "/readyz") -> None:
@@ -145,15 +145,20 @@ class RunningFarm:
 
 @contextmanager
 def running_farm(
-    folder: Path, *, workers: tuple[str, ...] = ("espeak",), env: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    workers: tuple[str, ...] = ("espeak",),
+    env: Mapping[str, str] | None = None,
+    tree: Path = ROOT,
 ) -> Iterator[RunningFarm]:
     """Run a farm in an empty folder; it is ready to speak when the block begins, and gone after it.
 
-    `workers`: the pools that run, by their names in the Procfile. `env`: more settings.
+    `workers`: the pools that run, by their names in the Procfile. `env`: more settings. `tree`: the sources
+    that it runs from.
     """
     with ExitStack() as stack:
         redis = stack.enter_context(running_redis(redis_binaries()["7"], folder / "redis"))
-        farm = RunningFarm(folder, redis, env or {})
+        farm = RunningFarm(folder, redis, env or {}, tree)
         stack.callback(farm.stop)
         migrate(farm.settings)
         for name in ("web", *workers):

@@ -96,6 +96,7 @@ def clean_environment() -> dict[str, str]:
         "CELERY_",
         "VOICE_CACHE_",
         "FLOWER_",
+        "GOOGLE_",
         "PROMETHEUS_",
     )
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}

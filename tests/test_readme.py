@@ -14,6 +14,7 @@ import web.keys
 import web.metrics
 import web.personalities
 import web.speech
+import web.usage
 import web.voices
 from shared.cli import main
 from shared.models import AudioFormat, Quality
@@ -52,7 +53,9 @@ def test_every_address_is_described_and_exists():
         web.personalities,
         web.voices,
         web.cache,
+        web.usage,
         web.keys,
+        web.providers,
         web.health,
         web.metrics,
     ):

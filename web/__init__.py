@@ -11,7 +11,20 @@ from flask import Flask, g, request
 from shared.farm import Farm
 from shared.log import configure_logging
 from shared.settings import Settings
-from web import cache, dashboard, health, jobs, keys, metrics, openapi, personalities, speech, voices
+from web import (
+    cache,
+    dashboard,
+    health,
+    jobs,
+    keys,
+    metrics,
+    openapi,
+    personalities,
+    providers,
+    speech,
+    usage,
+    voices,
+)
 from web.errors import register_errors
 from web.hit_path import HitPath
 from web.requests import MAX_JSON_BYTES, sane_request_id
@@ -34,7 +47,8 @@ def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Fl
     app.extensions["voicefarm"] = farm
     app.extensions["voicefarm.metrics"] = front_metrics = metrics.make_metrics(farm)
     register_errors(app)
-    for part in (speech, jobs, personalities, voices, cache, keys, health, metrics, openapi, dashboard):
+    api = (speech, jobs, personalities, voices, cache, providers, usage, keys)
+    for part in (*api, health, metrics, openapi, dashboard):
         app.register_blueprint(part.blueprint)
     app.before_request(_begin)
     app.after_request(_label)

@@ -16,9 +16,11 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from shared.circuits import CircuitState
 from shared.errors import StateUnavailable
 from shared.ledger import take_census
-from shared.provider_stats import TIME_BOUNDS_S, ProviderStats
+from shared.provider_stats import TIME_BOUNDS_S
+from shared.usage import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from shared.farm import Farm
     from shared.ledger.census import Census
-    from shared.presence import Worker
+    from shared.presence import RollCall
     from shared.provider_stats import ProviderTotals
 
 log = structlog.get_logger()
@@ -38,7 +40,7 @@ class FarmMetrics(Collector):
 
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
-        self._stats = ProviderStats(farm.state)
+        self._outbox = Outbox(farm.state)
 
     def collect(self) -> Iterator[Metric]:
         """Read it all, in a second at most."""
@@ -59,15 +61,18 @@ class FarmMetrics(Collector):
     def _state(self) -> list[Metric] | None:
         providers = sorted(self._farm.router.enabled)
         try:
-            workers = self._farm.presence.workers()
+            roll_call = self._farm.presence.roll_call()
             census = take_census(self._farm.state, self._farm.router.names)
-            totals = self._stats.totals(providers)
+            totals = self._farm.stats.totals(providers)
+            pending = self._outbox.size()
         except StateUnavailable:
             return None
         return [
-            *_of_workers(providers, workers),
+            *_of_workers(providers, roll_call),
             *_of_renderings(providers, census),
             *_of_syntheses(totals),
+            *_of_usage(totals),
+            GaugeMetricFamily("voicefarm_usage_pending", "Syntheses whose usage is not in SQL yet.", pending),
         ]
 
     def _cache(self) -> list[Metric] | None:
@@ -93,14 +98,20 @@ class FarmMetrics(Collector):
         ]
 
 
-def _of_workers(providers: list[str], workers: list[Worker]) -> Iterator[Metric]:
+def _of_workers(providers: list[str], roll_call: RollCall) -> Iterator[Metric]:
     alive = GaugeMetricFamily("voicefarm_workers", "Live worker pools.", labels=["provider"])
     slots = GaugeMetricFamily("voicefarm_worker_slots", "Syntheses they do at once.", labels=["provider"])
+    circuit = GaugeMetricFamily(
+        "voicefarm_circuit_open",
+        "Whether a provider is left alone because it kept failing.",
+        labels=["provider"],
+    )
     for name in providers:
-        of_provider = [worker.slots for worker in workers if worker.provider == name]
+        of_provider = [worker.slots for worker in roll_call.workers if worker.provider == name]
         alive.add_metric([name], len(of_provider))
         slots.add_metric([name], sum(of_provider))
-    yield from (alive, slots)
+        circuit.add_metric([name], roll_call.circuit(name) is not CircuitState.CLOSED)
+    yield from (alive, slots, circuit)
 
 
 def _of_renderings(providers: list[str], census: Census) -> Iterator[Metric]:
@@ -149,3 +160,14 @@ def _of_syntheses(totals: Mapping[str, ProviderTotals]) -> Iterator[Metric]:
         for code, count in of_provider.failures.items():
             failures.add_metric([name, code], count)
     yield from (seconds, audio, factor, failures)
+
+
+def _of_usage(totals: Mapping[str, ProviderTotals]) -> Iterator[Metric]:
+    characters = CounterMetricFamily(
+        "voicefarm_characters", "Characters of what was spoken, heard or not.", labels=["provider"]
+    )
+    cost = CounterMetricFamily("voicefarm_cost_dollars", "What that cost.", labels=["provider"])
+    for name, of_provider in totals.items():
+        characters.add_metric([name], of_provider.characters)
+        cost.add_metric([name], float(of_provider.cost_usd))
+    yield from (characters, cost)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import asdict
 from functools import cache
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 from flask import Blueprint, Response, g, request
 
-from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, VoicefarmError
-from shared.farm import MAX_RETRY_AFTER_S
+from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, VoicefarmError, retry_after_s
 from shared.keys import Scope
 from shared.ledger import Status
 from shared.models import UUID_PATTERN, AudioFormat
@@ -166,7 +164,7 @@ def accepted(job: Job) -> Response:
     body = _shown(job)
     response = _located(body, status=202)
     eta_seconds = body.queue.eta_seconds if body.queue else 0
-    response.headers["Retry-After"] = str(min(max(math.ceil(eta_seconds), 1), MAX_RETRY_AFTER_S))
+    response.headers["Retry-After"] = str(retry_after_s(eta_seconds))
     return response
 
 

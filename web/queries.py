@@ -8,6 +8,7 @@ from flask import request
 
 from shared.errors import FieldError, InvalidRequest
 from shared.ledger import Status
+from shared.usage import Dimension
 from web.pages import DEFAULT_LIMIT, MAX_LIMIT
 from web.requests import MAX_WAIT_S
 
@@ -24,6 +25,8 @@ _PAGE = (
     ),
     _parameter("cursor", {"type": "string"}, "The `next_cursor` of the page before."),
 )
+
+_DAY = {"type": "string", "format": "date"}
 
 # By endpoint, as OpenAPI has it.
 PARAMETERS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -42,6 +45,18 @@ PARAMETERS: dict[str, tuple[dict[str, Any], ...]] = {
     ),
     "personalities.create": (),
     "personalities.index": _PAGE,
+    "usage.index": (
+        _parameter("from", _DAY, "The first day, by UTC. Default: the first of `to`'s month."),
+        _parameter("to", _DAY, "The last day, which counts, too. Default: today."),
+        _parameter(
+            "group_by",
+            {"type": "array", "items": {"enum": list(Dimension)}, "default": [Dimension.PROVIDER]},
+            "What the sums are of, repeated or with commas.",
+        ),
+        _parameter("provider", {"type": "string"}, "Only this provider's syntheses."),
+        _parameter("personality_id", {"type": "string", "format": "uuid"}, "Only this personality's."),
+        *_PAGE,
+    ),
     "keys.create": (),
     "keys.index": _PAGE,
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.circuits import CircuitState
 from shared.keys import Scope
 from shared.ledger import Status
 from shared.models import AudioFormat, Fallback, Quality
@@ -217,6 +218,60 @@ class Keys(Body):
     next_cursor: str | None
 
 
+class Latency(Body):
+    """How long syntheses take, in milliseconds; null until there was one."""
+
+    p50: float | None
+    p95: float | None
+
+
+class ProviderStatus(Body):
+    """How a provider is doing."""
+
+    enabled: bool
+    available: Annotated[bool, Field(description="Whether it would take work now.")]
+    reason: Annotated[str | None, Field(description="Why not, and what helps.")]
+    workers: Annotated[int, Field(description="Live worker pools.")]
+    device: str | None
+    queue_depth: int
+    circuit: CircuitState
+    requests: Annotated[int, Field(description="Attempts, those that failed among them.")]
+    failures: int
+    latency_ms: Annotated[Latency, Field(description="Of the newest 100 syntheses.")]
+    real_time_factor: float | None
+    characters: int
+    cost: Annotated[float, Field(description="In US dollars.")]
+
+
+class ProvidersStatus(Body):
+    """How every provider is doing."""
+
+    success: bool = True
+    providers: dict[str, ProviderStatus]
+    total_requests: int
+    total_cost: float
+
+
+class VoiceLoaded(Body):
+    """Which providers hold a personality's voice in memory now."""
+
+    success: Annotated[bool, Field(description="Whether at least one does.")]
+    personality_id: Id
+    personality_name: str
+    providers_loaded: dict[str, bool]
+    message: str
+
+
+class VoiceUnloaded(Body):
+    """Which providers let go of a personality's voice; afterwards none holds it."""
+
+    success: bool = True
+    personality_id: Id
+    personality_name: str
+    providers_unloaded: dict[str, bool]
+    message: str
+
+
 class CacheCounters(Body):
     """What the cache did and holds."""
 
@@ -250,6 +305,32 @@ class PersonalityCleared(Cleared):
     """How much of one personality was deleted from the cache."""
 
     personality_id: Id
+
+
+class UsageAmounts(Body):
+    """What some syntheses used together; one is an attempt that made sound, heard or not."""
+
+    syntheses: int
+    characters: Annotated[int, Field(description="Of the texts that were spoken.")]
+    audio_seconds: Annotated[float, Field(description="Length of what was spoken.")]
+    compute_seconds: Annotated[float, Field(description="How long the engines took.")]
+    cost_usd: Annotated[float, Field(description="To the millionth of a dollar.")]
+
+
+class Usage(UsageAmounts):
+    """What syntheses used, and of whom; what they are not grouped by is null."""
+
+    provider: str | None
+    personality_id: Annotated[Id | None, Field(description="Perhaps of one that is deleted since.")]
+    day: Annotated[str | None, Field(description="By UTC.", json_schema_extra={"format": "date"})]
+
+
+class UsagePage(Body):
+    """A page of sums, and the total of all pages."""
+
+    items: list[Usage]
+    next_cursor: str | None
+    total: UsageAmounts
 
 
 class Health(Body):

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, g, request
 
+from shared.errors import NoVoiceSample
 from shared.keys import Scope
 from web import schemas
 from web.auth import requires
@@ -62,3 +63,42 @@ def remove(personality_id: str) -> Response:
     """Delete the sample and everything that was made from it."""
     farm().roster.remove_sample(checked(personality_id))
     return nothing()
+
+
+@blueprint.post("/api/voice/personalities/<personality_id>/voice/load")
+@requires(Scope.MANAGE)
+def load(personality_id: str) -> Response:
+    """Have every provider that clones take the sample's voice into memory, ahead of the first synthesis."""
+    personality = farm().personalities.get(checked(personality_id))
+    if not personality.has_sample:
+        raise NoVoiceSample
+    return as_json(
+        schemas.VoiceLoaded(
+            success=False,
+            personality_id=personality.id,
+            personality_name=personality.name,
+            providers_loaded=dict.fromkeys(_cloning(), False),
+            message="No provider that clones voices runs here; the status of the providers tells why.",
+        )
+    )
+
+
+@blueprint.delete("/api/voice/personalities/<personality_id>/voice/unload")
+@requires(Scope.MANAGE)
+def unload(personality_id: str) -> Response:
+    """Have every provider let go of the voice; it is taken into memory again when it is to speak."""
+    personality = farm().personalities.get(checked(personality_id))
+    return as_json(
+        schemas.VoiceUnloaded(
+            personality_id=personality.id,
+            personality_name=personality.name,
+            providers_unloaded=dict.fromkeys(_cloning(), False),
+            message=f"No provider holds the voice of {personality.name}.",
+        )
+    )
+
+
+def _cloning() -> list[str]:
+    """Give the providers that clone; those that this version does not have are such."""
+    router = farm().router
+    return sorted(name for name in router.names if name not in router.catalog or router.catalog[name].clones)

@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery import Celery, signals
+from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.exceptions import SecurityWarning, TimeLimitExceeded, WorkerLostError
 from kombu.transport.redis import Channel
 
 from shared.cache import AudioCache
 from shared.catalog import CATALOG
+from shared.circuits import Circuits
 from shared.connections import worker_client
+from shared.database import Database
 from shared.doorbell import Doorbell
 from shared.errors import VoicefarmError
 from shared.ledger import Ledger, Sweep, log_fields
 from shared.log import configure_logging
+from shared.outcomes import Outcomes
 from shared.presence import HEARTBEAT_S, Presence, Worker
-from shared.provider_stats import ProviderStats
 from shared.settings import Settings
+from shared.usage import BudgetWatch, Outbox, UsageReport, UsageWriter
 from workers.renderer import Renderer
 
 if TYPE_CHECKING:
@@ -38,6 +42,9 @@ Channel.do_restore = False
 
 app = Celery("voicefarm", include=["workers.tasks"])
 app.config_from_object("celeryconfig")
+
+# Less than from a supervisor's SIGTERM to its SIGKILL, which is 4 s for `voicefarm up`.
+THREADS_END_IN_S = 3.0
 
 log = structlog.get_logger()
 _stopping = threading.Event()
@@ -60,11 +67,21 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
-def _begin_child(**_: Any) -> None:
+def _begin_to_speak(**_: Any) -> None:
     """Load the engine and connect, in the process that will speak."""
     settings = Settings.load()
     state = worker_client(settings.state_url)
     spec = pool_spec()
+    database, outbox = Database(settings.database_url), Outbox(state)
+    followers: list[UsageWriter | BudgetWatch] = [UsageWriter(database, outbox)]
+    if (limit_usd := settings.monthly_budgets_usd.get(spec.name)) is not None:
+        report = UsageReport(database, outbox)
+        followers.append(BudgetWatch(spec.name, limit_usd, report, Circuits(state)))
+
+    def wake_followers() -> None:
+        for follower in followers:
+            follower.wake()
+
     app.renderer = Renderer(
         spec,
         settings,
@@ -73,15 +90,23 @@ def _begin_child(**_: Any) -> None:
         # Speech goes on without a cache, so nobody waits for one.
         cache=AudioCache.from_settings(settings, worker_client(settings.audio_url, retries=1)),
         presence=Presence(state),
-        stats=ProviderStats(state),
+        outcomes=Outcomes(state),
         doorbell=Doorbell(app),
+        on_usage=wake_followers,
     )
     app.renderer.warm_up()
+    for follower in followers:
+        follower.start()
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _begin_parent(sender: Any, **_: Any) -> None:
-    """Beat and sweep from the parent, whose children may be busy for long."""
+    """Beat and sweep from the parent, whose children may be busy for long.
+
+    A pool of threads has none: they speak here. Celery takes no task before this has returned.
+    """
+    if isinstance(sender.pool, ThreadPool):
+        _begin_threads()
     settings = Settings.load()
     state = worker_client(settings.state_url)
     presence = Presence(state)
@@ -93,7 +118,26 @@ def _begin_parent(sender: Any, **_: Any) -> None:
         pid=os.getpid(),
     )
     threading.Thread(target=_beat, args=(presence, worker), name="heartbeat", daemon=True).start()
-    Sweep(Ledger.from_settings(settings, state), presence, Doorbell(app)).start()
+    ledger = Ledger.from_settings(settings, state)
+    Sweep(ledger, presence, Doorbell(app), Outcomes(state)).start()
+
+
+def _begin_threads() -> None:
+    spec = pool_spec()
+    if not spec.is_thread_safe:
+        raise SystemExit(f"{spec.title} speaks in one thread at a time: start it with --pool prefork.")
+    _begin_to_speak()
+    signals.worker_shutting_down.connect(_end_threads, weak=False)
+
+
+def _end_threads(**_: Any) -> None:
+    """Wait for what is being spoken, but no longer than a supervisor does; leases recover the rest.
+
+    Celery itself, and Python after it, would wait for every thread to its end.
+    """
+    ending = threading.Timer(THREADS_END_IN_S, os._exit, args=(os.EX_OK,))
+    ending.daemon = True
+    ending.start()
 
 
 @signals.task_failure.connect  # type: ignore[untyped-decorator]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextvars import copy_context
+from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 import structlog
@@ -21,29 +23,51 @@ _RENEW_AT_LEAST_EVERY_S = 1.0
 log = structlog.get_logger()
 
 
-class LeaseLost(Exception):
-    """The attempt is over: nobody wants the audio any more (`abandoned`), or another worker has it."""
+class Loss(StrEnum):
+    """Why an attempt may not go on."""
 
-    def __init__(self, *, abandoned: bool) -> None:
-        self.abandoned = abandoned
-        super().__init__("abandoned" if abandoned else "fenced")
+    ABANDONED = "abandoned"
+    """Nobody wants the audio any more."""
+    FENCED = "fenced"
+    """Another worker has it."""
+    OVERDUE = "overdue"
+    """It takes too long."""
+
+
+class LeaseLost(Exception):
+    """The attempt is over; `why` tells for what reason."""
+
+    def __init__(self, why: Loss) -> None:
+        self.why = why
+        super().__init__(why)
 
 
 class Lease:
     """Renews a claim every third of its time, and every second, from a thread of its own.
 
-    That calls `on_loss` once when the claim is lost, after which `check` raises.
+    That calls `on_loss` once when the claim is lost or `limit_s` are over, after which `check` raises; and
+    `on_hang` if the work is overdue and does not stop for all that.
     """
 
-    def __init__(self, ledger: Ledger, claim: Claim, on_loss: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        claim: Claim,
+        *,
+        limit_s: float,
+        on_loss: Callable[[], None],
+        on_hang: Callable[[], None],
+    ) -> None:
         self._ledger = ledger
         self._claim = claim
+        self._limit_s = limit_s
         self._on_loss = on_loss
+        self._on_hang = on_hang
         self._stopping = threading.Event()
-        self._lost: str | None = None
+        self._lost: Loss | None = None
         # Its log lines are about the same rendering.
         self._thread = threading.Thread(
-            target=copy_context().run, args=(self._renew,), name="lease", daemon=True
+            target=copy_context().run, args=(self._keep,), name="lease", daemon=True
         )
 
     def __enter__(self) -> Self:
@@ -60,17 +84,24 @@ class Lease:
             LeaseLost: it may not.
         """
         if self._lost:
-            raise LeaseLost(abandoned=self._lost == "abandoned")
+            raise LeaseLost(self._lost)
 
-    def _renew(self) -> None:
+    def _keep(self) -> None:
+        until_s = time.monotonic() + self._limit_s
         pause_s = min(self._ledger.lease_ms / 3000, _RENEW_AT_LEAST_EVERY_S)
-        while not self._stopping.wait(pause_s):
-            try:
-                answer = self._ledger.renew(self._claim)
-            except VoicefarmError as error:
-                log.warning("renewal_failed", code=error.code)
-                continue
-            if answer != "kept":
-                self._lost = answer
+        while not self._stopping.wait(min(pause_s, max(until_s - time.monotonic(), 0))):
+            self._lost = Loss.OVERDUE if time.monotonic() >= until_s else self._renew()
+            if self._lost:
                 self._on_loss()
-                return
+                break
+        # While the lease still holds, so that what became of the attempt can be told.
+        if self._lost is Loss.OVERDUE and not self._stopping.wait(pause_s):
+            self._on_hang()
+
+    def _renew(self) -> Loss | None:
+        try:
+            answer = self._ledger.renew(self._claim)
+        except VoicefarmError as error:
+            log.warning("renewal_failed", code=error.code)
+            return None
+        return None if answer == "kept" else Loss(answer)

@@ -31,7 +31,11 @@ class AudioChunk:
 
 
 class Provider(Protocol):
-    """One speech engine. Made once a worker process, used from one thread at a time."""
+    """One speech engine. Made once a worker process.
+
+    One thread calls `load`. Where the catalogue calls the provider thread-safe, its pool is of threads, and
+    several use it at once from then on; any other is used by one thread at a time.
+    """
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -57,8 +61,17 @@ class Provider(Protocol):
             ModelLoadFailed: the voice is broken; the message names the remedy.
             VoiceNotFound: the utterance names a voice that the engine does not have.
             NothingToSay: the text holds nothing that the engine can say.
+            UtteranceRefused, QuotaExceeded, CredentialsRefused, EngineUnavailable, EngineTimeout: an engine
+                elsewhere did not speak.
             BrokenAudio: the engine gave samples that are no numbers.
             EngineFailed: the engine reported an error.
+        """
+
+    def price_usd(self, utterance: Utterance) -> float:
+        """Give what speaking it costs, by the settings, in US dollars; 0 where the engine runs here.
+
+        Raises:
+            VoiceNotFound: the utterance names a voice that the engine cannot have.
         """
 
 

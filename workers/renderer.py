@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
+import os
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
-from threading import get_ident
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
 import redis
 import structlog
 
-from shared.errors import BadAudio, ModelLoadFailed, ProviderError
-from shared.ledger import Attempt, Result
-from shared.ledger.sweep import next_provider
+from shared.errors import BadAudio, EngineFailed, EngineTimeout, ModelLoadFailed, ProviderError
+from shared.ledger import ALL_FAILED, Attempt, Result, Waiting
 from shared.models import Audio
 from shared.provider_stats import Synthesis
+from shared.turns import next_turn
 from workers.audio import join
 from workers.encoding import encode
-from workers.lease import Lease, LeaseLost
+from workers.lease import Lease, LeaseLost, Loss
+from workers.meter import Meter
 from workers.provider import load_provider
 from workers.providers.forked import end_copy
 from workers.quality import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from shared.cache import AudioCache
     from shared.catalog import ProviderSpec
     from shared.doorbell import Doorbell
     from shared.ledger import Claim, Ledger
     from shared.models import Utterance
+    from shared.outcomes import Outcomes
     from shared.presence import Presence
-    from shared.provider_stats import ProviderStats
     from shared.settings import Settings
     from workers.provider import AudioChunk, Provider
 
@@ -42,8 +44,18 @@ _UNEXPECTED = "The engine failed unexpectedly; the worker's log says how."
 log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class _Work:
+    """One attempt under way."""
+
+    claim: Claim
+    meter: Meter
+    refusals: list[Attempt] = field(default_factory=list)
+    """Tries whose sound was refused."""
+
+
 class Renderer:
-    """What one process of a provider's pool does with a doorbell."""
+    """What one process of a provider's pool does with a doorbell, in one thread or in several."""
 
     def __init__(
         self,
@@ -54,19 +66,23 @@ class Renderer:
         ledger: Ledger,
         cache: AudioCache,
         presence: Presence,
-        stats: ProviderStats,
+        outcomes: Outcomes,
         doorbell: Doorbell,
+        on_usage: Callable[[], None] = lambda: None,
     ) -> None:
+        """Wire it up; `on_usage` is called when an attempt has written down what it used."""
         self.name = spec.name
         self._spec = spec
         self._settings = settings
         self._provider: Provider | None = None
+        self._loading = Lock()
         self._worker = worker
         self._ledger = ledger
         self._cache = cache
         self._presence = presence
-        self._stats = stats
+        self._outcomes = outcomes
         self._doorbell = doorbell
+        self._on_usage = on_usage
 
     def warm_up(self) -> None:
         """Load the engine before the first task; a failure is logged, and told to every task that comes."""
@@ -76,93 +92,113 @@ class Renderer:
             log.warning("load_failed", provider=self.name, code=error.code, detail=error.detail)
 
     def _engine(self) -> Provider:
-        if self._provider is None:
-            provider = load_provider(self._spec, self._settings)
-            provider.load()
-            self._provider = provider
-        return self._provider
+        with self._loading:
+            if self._provider is None:
+                provider = load_provider(self._spec, self._settings)
+                provider.load()
+                self._provider = provider
+            return self._provider
+
+    def _price_usd(self, utterance: Utterance) -> Decimal:
+        return Decimal(str(self._engine().price_usd(utterance)))
 
     def render(self, rendering_id: str) -> None:
         """Take one attempt at a rendering, if it is still to be had."""
         claim = self._ledger.claim(rendering_id, self.name, self._worker)
-        if claim is None:
-            return
-        structlog.contextvars.bind_contextvars(request_id=claim.request_id)
-        begun = time.monotonic()
+        if isinstance(claim, Waiting):
+            self._redirect(claim)
+        elif claim is not None:
+            structlog.contextvars.bind_contextvars(request_id=claim.request_id)
+            self._attempt(claim)
+
+    def _redirect(self, waiting: Waiting) -> None:
+        """Find another provider while the circuit of this one is open; else the sweep rings again."""
+        provider = self._ledger.redirect(waiting, self._presence.roll_call())
+        if provider is not None:
+            self._doorbell.ring(provider, waiting.rendering_id)
+
+    def _attempt(self, claim: Claim) -> None:
+        work = _Work(claim, Meter(claim, self._price_usd))
+        # What the engine does in a copy of this process need not be waited for.
+        lease = Lease(
+            self._ledger,
+            claim,
+            limit_s=self._settings.synthesis_timeout_seconds,
+            on_loss=partial(end_copy, get_ident()),
+            on_hang=partial(self._end_process, work),
+        )
         try:
-            # What the engine does in a copy of this process need not be waited for.
-            with Lease(self._ledger, claim, on_loss=partial(end_copy, get_ident())) as lease:
-                result = self._result(claim, lease)
+            with lease:
+                result = self._result(work, lease)
         except LeaseLost as lost:
-            self._stop(claim, lost)
-        except ModelLoadFailed as error:
-            log.warning("attempt_failed", code=error.code, detail=error.detail)
-            self._pass_on(claim, error.code, _NOT_LOADED, begun)  # its own words name this machine's paths
+            self._stop(work, lost.why)
         except ProviderError as error:
-            log.warning("attempt_failed", code=error.code, detail=error.detail)
-            self._pass_on(claim, error.code, error.detail, begun)
+            self._pass_on(work, error)
         except Exception:
             # The one place that catches everything: the next provider is to speak, and the trace is logged.
-            self._pass_on(claim, "engine_failed", _UNEXPECTED, begun)
+            self._pass_on(work, EngineFailed(_UNEXPECTED))
             raise
         else:
-            if self._ledger.succeed(claim, result):
-                synthesis = Synthesis((time.monotonic() - begun) * 1000, result.duration_ms)
+            if self._ledger.succeed(claim, result, work.refusals):
+                synthesis = Synthesis(work.meter.elapsed_ms, result.duration_ms)
                 log.info("rendered", duration_ms=round(synthesis.service_ms, 1), audio_ms=synthesis.audio_ms)
-                self._stats.note_synthesis(self.name, synthesis)
+                self._outcomes.spoke(self.name, synthesis, is_probe=claim.is_probe)
+        finally:
+            self._note_usage(work)
 
-    def _result(self, claim: Claim, lease: Lease) -> Result:
+    def _result(self, work: _Work, lease: Lease) -> Result:
         """Give the audio that an earlier attempt stored before it died, or make it; then cache it.
 
         The ledger keeps what came first and the cache takes the same audio once, so that a death between any
         two steps leaves one effect.
         """
+        claim = work.claim
         stored = self._ledger.result(claim.rendering_id) if claim.attempt > 1 else None
         if stored is None:
-            audio = self._speak(claim, lease)
+            audio = self._speak(work, lease)
             lease.check()
             stored = self._ledger.store_result(
-                claim.rendering_id, Result.of(claim.cache_key, audio), audio.data
+                claim.rendering_id, Result.of(claim.cache_key, audio), audio.data, work.meter.usage()
             )
         result, data = stored
         return replace(result, cached=self._cache_audio(claim, result.audio(data)))
 
-    def _speak(self, claim: Claim, lease: Lease) -> Audio:
-        """Let the provider speak, and once more where its sound was refused and may be better then.
-
-        Each refusal is logged and counted; the attempt tells of the last.
-        """
+    def _speak(self, work: _Work, lease: Lease) -> Audio:
+        """Let the provider speak, and once more where its sound was refused and may be better then."""
         try:
-            sound = self._sound(claim.utterance, lease, seed=0)
-        except BadAudio as refused:
-            lease.check()
+            sound = self._sound(work, lease, seed=0)
+        except BadAudio as refusal:
             if not self._spec.is_random:
                 raise
-            log.warning("sound_refused", code=refused.code, detail=refused.detail)
-            self._stats.note_failure(self.name, refused.code)
-            sound = self._sound(claim.utterance, lease, seed=1)
-        encoded = encode(sound, claim.utterance.format)
+            log.warning("sound_refused", code=refusal.code, detail=refusal.detail)
+            self._outcomes.refused(self.name, refusal.code)
+            work.refusals.append(self._failure(work, refusal))
+            sound = self._sound(work, lease, seed=1)
+        utterance = work.claim.utterance
+        encoded = encode(sound, utterance.format)
         return Audio(
             data=encoded.data,
-            format=claim.utterance.format,
+            format=utterance.format,
             provider=self.name,
             duration_ms=encoded.duration_ms,
             sample_rate_hz=encoded.sample_rate_hz,
-            degraded=claim.chain.index(self.name) > 0,
+            degraded=work.claim.chain.index(self.name) > 0,
         )
 
-    def _sound(self, utterance: Utterance, lease: Lease, *, seed: int) -> AudioChunk:
-        def chunks() -> Iterator[AudioChunk]:
-            try:
-                for chunk in self._engine().synthesize(utterance, seed=seed):
-                    lease.check()
-                    yield chunk
-            except ProviderError:
-                lease.check()  # it may have been ended
-                raise
+    def _sound(self, work: _Work, lease: Lease, *, seed: int) -> AudioChunk:
+        """Give speech that may be cached and sent."""
 
-        sound = join(chunks())
-        judge(sound, utterance)
+        def chunks() -> Iterator[AudioChunk]:
+            for chunk in work.meter.measure(self._engine().synthesize(work.claim.utterance, seed=seed)):
+                lease.check()
+                yield chunk
+
+        try:
+            sound = join(chunks())
+            judge(sound, work.claim.utterance)
+        except ProviderError:
+            lease.check()  # it may have been ended
+            raise
         return sound
 
     def _cache_audio(self, claim: Claim, audio: Audio) -> bool:
@@ -173,17 +209,51 @@ class Renderer:
             log.warning("cache_failed", error=type(error).__name__)
             return False
 
-    def _stop(self, claim: Claim, lost: LeaseLost) -> None:
-        log.info("attempt_stopped", why=str(lost))
-        if lost.abandoned and self._ledger.abandon(claim) == "queued":
-            self._doorbell.ring(self.name, claim.rendering_id)
+    def _stop(self, work: _Work, why: Loss) -> None:
+        """End an attempt whose lease is lost."""
+        log.info("attempt_stopped", why=why)
+        usage = work.meter.usage()
+        if why is Loss.OVERDUE:
+            self._pass_on(work, self._timeout())
+        elif why is Loss.ABANDONED:
+            if self._ledger.abandon(work.claim, usage) == "queued":
+                self._doorbell.ring(self.name, work.claim.rendering_id)
+        elif usage:
+            self._ledger.note_usage(usage)
 
-    def _pass_on(self, claim: Claim, code: str, detail: str, begun: float) -> None:
-        attempt = Attempt(self.name, code, detail, round((time.monotonic() - begun) * 1000))
-        target = next_provider(claim.chain, [*claim.attempts, attempt], self._presence.live())
-        if target is None:
-            why = "Every provider that could speak this failed."
-            self._ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", why, attempt)
-        elif self._ledger.pass_on(claim.rendering_id, claim.attempt, target, attempt) == "queued":
-            self._doorbell.ring(target, claim.rendering_id)
-        self._stats.note_failure(self.name, code)
+    def _timeout(self) -> EngineTimeout:
+        return EngineTimeout(f"The engine did not end within {self._settings.synthesis_timeout_seconds} s.")
+
+    def _end_process(self, work: _Work) -> None:
+        """End this process, whose engine hangs, once the next provider has the work; its pool replaces it."""
+        try:
+            self._pass_on(work, self._timeout())
+        finally:
+            log.error("engine_hangs")
+            os._exit(os.EX_SOFTWARE)
+
+    def _pass_on(self, work: _Work, error: ProviderError) -> None:
+        """Have the next provider speak, or end the rendering when all have failed."""
+        log.warning("attempt_failed", code=error.code, detail=error.detail)
+        claim, failures = work.claim, [*work.refusals, self._failure(work, error)]
+        turn = next_turn(claim.chain, [*claim.attempts, *failures], self._presence.roll_call())
+        this, usage = (claim.rendering_id, claim.attempt), work.meter.usage()
+        if turn is None:
+            self._ledger.fail(*this, "synthesis_failed", ALL_FAILED, failures, usage=usage)
+        else:
+            told = [*failures, *turn.passed_over]
+            if self._ledger.pass_on(*this, turn.provider, told, usage=usage) == "queued":
+                self._doorbell.ring(turn.provider, claim.rendering_id)
+        self._outcomes.failed(
+            self.name, error.code, is_provider_fault=error.is_provider_fault, is_probe=claim.is_probe
+        )
+
+    def _failure(self, work: _Work, error: ProviderError) -> Attempt:
+        # What a failed load says of itself names this machine's paths.
+        detail = _NOT_LOADED if isinstance(error, ModelLoadFailed) else error.detail
+        return Attempt(self.name, error.code, detail, round(work.meter.elapsed_ms))
+
+    def _note_usage(self, work: _Work) -> None:
+        if usage := work.meter.usage():
+            self._on_usage()
+            self._outcomes.used(usage)

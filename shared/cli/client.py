@@ -115,10 +115,19 @@ class FarmClient:
         Raises:
             FarmRefused: as `request`.
         """
+        for page in self.pages(path):
+            yield from page["items"]
+
+    def pages(self, path: str, **asked: str) -> Iterator[dict[str, Any]]:
+        """Give the pages of a list of the API, at least one.
+
+        Raises:
+            FarmRefused: as `request`.
+        """
         cursor: str | None = ""
         while cursor is not None:
-            page = self.request("GET", path, params={"limit": 200, "cursor": cursor}).json()
-            yield from page["items"]
+            page = self.request("GET", path, params={"limit": 200, "cursor": cursor, **asked}).json()
+            yield page
             cursor = page["next_cursor"]
 
 

@@ -133,6 +133,8 @@ def _settings(folder: StateFolder, given: Settings, redis: EmbeddedRedis | None)
         # The programs run elsewhere than where a relative path was given.
         "VOICEFARM_MODEL_DIR": str(given.model_dir),
     }
+    if given.google_credentials:
+        settings["GOOGLE_APPLICATION_CREDENTIALS"] = str(given.google_credentials.absolute())
     if redis:
         settings |= {"REDIS_HOST": HOST, "REDIS_PORT": str(redis.port), "REDIS_PASSWORD": redis.password}
     return settings

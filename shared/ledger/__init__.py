@@ -3,9 +3,9 @@
 Celery's message is only a doorbell; the truth is here, in the state Redis, moved by six small scripts.
 """
 
+from shared.ledger.attempts import Attempt
 from shared.ledger.census import take_census
 from shared.ledger.records import (
-    Attempt,
     Claim,
     Idempotency,
     Job,
@@ -15,11 +15,12 @@ from shared.ledger.records import (
     Waiting,
     log_fields,
 )
-from shared.ledger.store import KEEP_LIVE_MS, Ledger
+from shared.ledger.store import ALL_FAILED, KEEP_LIVE_MS, Ledger
 from shared.ledger.sweep import Sweep
 from shared.ledger.transitions import TransitionReader
 
 __all__ = [
+    "ALL_FAILED",
     "KEEP_LIVE_MS",
     "Attempt",
     "Claim",

@@ -1,6 +1,9 @@
 -- Take a queued rendering for one attempt under a lease. The attempt's number is the fence of all that follows.
--- Returns {'claimed', attempt, utterance, chain, attempts, request id} or {why not}.
-local frozen, id, provider, worker, lease_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+-- A provider whose circuit is not closed is let through once it is due a probe, and the next one is due later.
+-- Returns {'claimed' | 'probe' | 'open', attempt, chain, attempts, request id, utterance}, where 'open' means that
+-- nobody is let through and it waits as before; or {why not}.
+local frozen, id, provider, worker = unpack(ARGV, 1, 4)
+local lease_ms, probe_after_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local key = rendering_key(id)
 local state, at, attempt, max_attempts, deadline_ms =
@@ -21,10 +24,18 @@ if tonumber(attempt) >= tonumber(max_attempts) then
   return {'poison'}
 end
 
+local about = redis.call('HMGET', key, 'chain', 'attempts', 'request_id', 'utterance')
+local how, probe_ms = 'claimed', redis.call('ZSCORE', CIRCUITS, provider)
+if probe_ms then
+  if now < tonumber(probe_ms) then return {'open', attempt, unpack(about, 1, 4)} end
+  how = 'probe'
+  redis.call('ZADD', CIRCUITS, now + probe_after_ms, provider)
+end
+
 attempt = redis.call('HINCRBY', key, 'attempt', 1)
 redis.call('HSET', key, 'state', 'running', 'worker', worker, 'claimed_ms', now)
 redis.call('HSETNX', key, 'started_ms', now)
 redis.call('ZREM', queue_key(provider), id)
 redis.call('ZADD', DUE, now + lease_ms, id)
 announce(id, 'running')
-return {'claimed', attempt, unpack(redis.call('HMGET', key, 'utterance', 'chain', 'attempts', 'request_id'))}
+return {how, attempt, unpack(about, 1, 4)}

@@ -10,10 +10,14 @@
 --   voice:due               zset    every live rendering; queued: when to ring again, running: when the lease ends
 --   voice:queue:{provider}  zset    queued renderings, oldest first
 --   voice:ended             hash    how many renderings have ended, by state
+--   voice:circuits          zset    providers that are left alone, by when a probe may go; see shared/circuits.py
+--   voice:usage             stream  what attempts used; see `shared/usage/outbox.py`
 --   voice:transitions       stream  renderings that moved, with their new states, or that a job 'left'; what waiting
 --                                   fronts read
 
 local DUE, ENDED, TRANSITIONS, JOBS = 'voice:due', 'voice:ended', 'voice:transitions', 'voice:jobs'
+local CIRCUITS = 'voice:circuits'
+local USAGE = 'voice:usage'
 
 -- The server's clock, or the time given by a test.
 local function now_ms(frozen_ms)

@@ -1,8 +1,12 @@
 -- End an attempt: 'succeeded' and 'failed' end the rendering, 'retry' queues it for `provider`, 'cancelled' ends
--- it unless a job has joined meanwhile. An attempt that is not the current one is fenced and changes nothing.
+-- it unless a job has joined meanwhile. An attempt that is not the current one is fenced and changes nothing, but
+-- what it used (`usage`, empty if nothing) is written down all the same.
 -- Returns the rendering's new state or 'fenced'.
 local frozen, id, attempt, outcome, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local provider, value, ring_ms, keep_ms = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+local usage = ARGV[10]
+
+if usage ~= '' then redis.call('XADD', USAGE, '*', 'usage', usage) end
 
 local state, current, jobs, at, created_ms =
   unpack(redis.call('HMGET', rendering_key(id), 'state', 'attempt', 'jobs', 'provider', 'created_ms'))

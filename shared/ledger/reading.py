@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from shared.connections import state_errors
-from shared.ledger.records import Failure, Job, Result, Status, derive_status, parse_attempts
+from shared.ledger.attempts import parse_attempts
+from shared.ledger.records import Failure, Job, Result, Status, derive_status
 from shared.lua import load_script
 from shared.models import SpeechRequest
 

@@ -6,15 +6,17 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from shared.models import Audio, AudioFormat
+from shared.ledger.attempts import parse_attempts
+from shared.models import Audio, AudioFormat, Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from shared.cache import CachedAudio
-    from shared.models import SpeechRequest, Utterance
+    from shared.ledger.attempts import Attempt
+    from shared.models import SpeechRequest
 
 
 class Status(StrEnum):
@@ -40,20 +42,6 @@ class Status(StrEnum):
     def has_ended(self) -> bool:
         """Whether nothing will change any more."""
         return self not in {Status.QUEUED, Status.RUNNING}
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One provider's try that gave no audio."""
-
-    provider: str
-    code: str
-    detail: str
-    duration_ms: int
-
-    def to_json(self) -> str:
-        """Encode for the ledger."""
-        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +143,31 @@ class Idempotency:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A queued rendering that somebody has to be found for."""
+
+    rendering_id: str
+    provider: str
+    attempt: int
+    chain: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+    request_id: str
+
+    @classmethod
+    def decode(cls, rendering: str, provider: str, about: Sequence[Any]) -> Self:
+        """Decode what the scripts tell of it: attempt, chain, attempts, request ID."""
+        attempt, chain, attempts, request_id = about
+        return cls(
+            rendering_id=rendering,
+            provider=provider,
+            attempt=int(attempt),
+            chain=tuple(json.loads(chain)),
+            attempts=parse_attempts(attempts),
+            request_id=(request_id or b"").decode(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A worker's right to one attempt; `attempt` is its fence."""
 
@@ -166,23 +179,27 @@ class Claim:
     attempts: tuple[Attempt, ...]
     request_id: str
     """The HTTP request that began it; empty without one."""
+    is_probe: bool = False
+    """Whether the provider's circuit let it through to try."""
+
+    @classmethod
+    def of(cls, waiting: Waiting, utterance: bytes, *, is_probe: bool) -> Self:
+        """Claim what waited."""
+        return cls(
+            rendering_id=waiting.rendering_id,
+            attempt=waiting.attempt,
+            provider=waiting.provider,
+            utterance=Utterance.from_json(utterance),
+            chain=waiting.chain,
+            attempts=waiting.attempts,
+            request_id=waiting.request_id,
+            is_probe=is_probe,
+        )
 
     @property
     def cache_key(self) -> str:
         """The key under which the audio is cached."""
         return cache_key_of(self.rendering_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A queued rendering that the sweep found due."""
-
-    rendering_id: str
-    provider: str
-    attempt: int
-    chain: tuple[str, ...]
-    attempts: tuple[Attempt, ...]
-    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +261,6 @@ def cache_key_of(rendering_id: str) -> str:
 def log_fields(rendering_id: str) -> dict[str, str]:
     """Give what every log line about a rendering carries: its short name, and the job that began it."""
     return {"rendering": rendering_id[:12], "job_id": rendering_id.partition(":")[2]}
-
-
-def parse_attempts(text: str | bytes) -> tuple[Attempt, ...]:
-    """Decode the comma-joined JSON objects that the scripts append to."""
-    joined = text.decode() if isinstance(text, bytes) else text
-    return tuple(Attempt(**item) for item in json.loads(f"[{joined}]"))
 
 
 def derive_status(

@@ -5,30 +5,37 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from shared.circuits import PROBE_AFTER_MS
 from shared.connections import state_errors
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited
-from shared.ledger.reading import JobReader, Standing
-from shared.ledger.records import Claim, Result, Submitted, Waiting, parse_attempts, rendering_id
+from shared.ledger.attempts import join_attempts
+from shared.ledger.reading import Standing
+from shared.ledger.records import Claim, Submitted, Waiting, rendering_id
+from shared.ledger.results import ResultStore
 from shared.lua import load_script
-from shared.models import Utterance
+from shared.turns import LOSSES_PER_PROVIDER, next_turn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis import Redis
 
-    from shared.ledger.records import Attempt, Idempotency, Job
-    from shared.models import SpeechRequest
+    from shared.ledger.attempts import Attempt
+    from shared.ledger.records import Idempotency, Job, Result
+    from shared.models import SpeechRequest, Utterance
+    from shared.presence import RollCall
     from shared.settings import Settings
+    from shared.usage import Usage
 
 # How soon a doorbell that nobody answered is rung again.
 RING_AGAIN_MS = 5_000
 # How long a request that missed the cache may take to submit and still be told "done".
 KEEP_LIVE_MS = 60_000
-# How often a provider may lose an utterance (its process died) before the next provider is asked.
-LOSSES_PER_PROVIDER = 3
 SWEEP_BATCH = 200
+ALL_FAILED = "Every provider that could speak this failed."
 
 
-class Ledger(JobReader):
+class Ledger(ResultStore):
     """Jobs and renderings in the state Redis: what moves them, beside what reads them.
 
     Every method raises `StateUnavailable` when Redis cannot be reached.
@@ -37,10 +44,8 @@ class Ledger(JobReader):
     def __init__(
         self, redis: Redis, *, lease_ms: int, deadline_ms: int, job_ttl_ms: int, max_backlog: int
     ) -> None:
-        super().__init__(redis)
+        super().__init__(redis, deadline_ms=deadline_ms, job_ttl_ms=job_ttl_ms)
         self.lease_ms = lease_ms
-        self._deadline_ms = deadline_ms
-        self._ttl_ms = job_ttl_ms
         self._max_backlog = max_backlog
         names = ("submit", "claim", "renew", "finish", "leave", "sweep")
         self._scripts = {name: load_script(redis, "shared.ledger", name) for name in names}
@@ -74,12 +79,14 @@ class Ledger(JobReader):
         idempotency: Idempotency | None = None,
         may_begin: bool = True,
         request_id: str = "",
+        passed_over: Sequence[Attempt] = (),
     ) -> Submitted:
         """Record a job and join or begin its rendering.
 
-        `looked_at_ms` is `now_ms` before the caller looked in the cache; audio finished since is "done".
+        `looked_at_ms` is the server's time before the caller looked in the cache; audio made since is "done".
         Without `may_begin` it may only join what is under way, which makes no work.
         `request_id` names the HTTP request for the log lines of whoever works on it.
+        `passed_over` are those before the provider that are not asked.
 
         Raises:
             QueueFull: the provider's backlog is at its limit; no job was left behind.
@@ -99,6 +106,7 @@ class Ledger(JobReader):
             looked_at_ms=looked_at_ms,
             may_begin=may_begin,
             request_id=request_id,
+            attempts=join_attempts(passed_over),
         )
 
     def keep(
@@ -119,9 +127,7 @@ class Ledger(JobReader):
             IdempotencyMismatch: the key stands for another request.
         """
         rendering = rendering_id(result.key, result.sha256)
-        with state_errors():
-            if not self.redis.pexpire(_audio_key(rendering), self._ttl_ms):
-                self.redis.set(_audio_key(rendering), result.pack(data), px=self._ttl_ms)
+        self.keep_audio(rendering, result, data)
         return self._record(
             result.key,
             rendering,
@@ -148,6 +154,7 @@ class Ledger(JobReader):
         looked_at_ms: int = 0,
         may_begin: bool = False,
         request_id: str = "",
+        attempts: str = "",
         result: str = "",
     ) -> Submitted:
         how, *submitted = self._run(
@@ -171,6 +178,7 @@ class Ledger(JobReader):
             self._ttl_ms,
             int(may_begin),
             request_id,
+            attempts,
         )
         if how == b"mismatch":
             raise IdempotencyMismatch
@@ -196,59 +204,61 @@ class Ledger(JobReader):
             raise IdempotencyMismatch
         return self.job(job_id.decode())
 
-    def claim(self, rendering: str, provider: str, worker: str) -> Claim | None:
-        """Take a queued rendering for one attempt; None when there is nothing to do."""
-        reply = self._run("claim", rendering, provider, worker, self.lease_ms)
-        if reply[0] != b"claimed":
+    def claim(self, rendering: str, provider: str, worker: str) -> Claim | Waiting | None:
+        """Take a queued rendering for one attempt.
+
+        Gives it back as it waits when the provider's circuit is open, None when there is nothing to do.
+        """
+        how, *found = self._run("claim", rendering, provider, worker, self.lease_ms, PROBE_AFTER_MS)
+        if how not in {b"claimed", b"probe", b"open"}:
             return None
-        return Claim(
-            rendering_id=rendering,
-            attempt=int(reply[1]),
-            provider=provider,
-            utterance=Utterance.from_json(reply[2]),
-            chain=tuple(json.loads(reply[3])),
-            attempts=parse_attempts(reply[4]),
-            request_id=(reply[5] or b"").decode(),
-        )
+        *about, utterance = found
+        waiting = Waiting.decode(rendering, provider, about)
+        return waiting if how == b"open" else Claim.of(waiting, utterance, is_probe=how == b"probe")
 
     def renew(self, claim: Claim) -> str:
         """Keep the lease; 'kept', 'abandoned' (nobody wants the audio any more) or 'fenced' (it was lost)."""
         reply: bytes = self._run("renew", claim.rendering_id, claim.attempt, self.lease_ms)
         return reply.decode()
 
-    def store_result(self, rendering: str, result: Result, data: bytes) -> tuple[Result, bytes]:
-        """Keep the audio for the jobs, once: gives what the first attempt stored, this one or another."""
-        key = _audio_key(rendering)
-        with state_errors():
-            if self.redis.set(key, result.pack(data), nx=True, px=self._deadline_ms + self._ttl_ms):
-                return result, data
-        return self.result(rendering) or (result, data)
-
-    def result(self, rendering: str) -> tuple[Result, bytes] | None:
-        """Give the audio of a rendering that has one."""
-        with state_errors():
-            value = cast("bytes | None", self.redis.get(_audio_key(rendering)))
-        return None if value is None else Result.unpack(value)
-
-    def succeed(self, claim: Claim, result: Result) -> bool:
+    def succeed(self, claim: Claim, result: Result, attempts: Sequence[Attempt] = ()) -> bool:
         """End the rendering with its audio, stored before; False when another attempt has the fence."""
-        state = self._finish(claim.rendering_id, claim.attempt, "succeeded", value=result.to_json())
+        value = result.to_json()
+        state = self._finish(claim.rendering_id, claim.attempt, "succeeded", attempts=attempts, value=value)
         return state == "succeeded"
 
     def fail(
-        self, rendering: str, attempt: int, code: str, detail: str, record: Attempt | None = None
+        self,
+        rendering: str,
+        attempt: int,
+        code: str,
+        detail: str,
+        attempts: Sequence[Attempt] = (),
+        *,
+        usage: Usage | None = None,
     ) -> str:
-        """End the rendering without audio."""
+        """End the rendering without audio; what the attempt used is written down in any case."""
         value = json.dumps({"code": code, "detail": detail})
-        return self._finish(rendering, attempt, "failed", record=record, value=value)
+        return self._finish(rendering, attempt, "failed", attempts=attempts, value=value, usage=usage)
 
-    def pass_on(self, rendering: str, attempt: int, provider: str, record: Attempt | None = None) -> str:
-        """Queue the rendering for another provider."""
-        return self._finish(rendering, attempt, "retry", record=record, provider=provider)
+    def pass_on(
+        self,
+        rendering: str,
+        attempt: int,
+        provider: str,
+        attempts: Sequence[Attempt] = (),
+        *,
+        usage: Usage | None = None,
+    ) -> str:
+        """Queue the rendering for another provider; what the attempt used is written down in any case."""
+        return self._finish(rendering, attempt, "retry", attempts=attempts, provider=provider, usage=usage)
 
-    def abandon(self, claim: Claim) -> str:
-        """End a rendering that nobody wants; queues it again if a job has joined meanwhile."""
-        return self._finish(claim.rendering_id, claim.attempt, "cancelled")
+    def abandon(self, claim: Claim, usage: Usage | None = None) -> str:
+        """End a rendering that nobody wants; queues it again if a job has joined meanwhile.
+
+        What the attempt used is written down in any case.
+        """
+        return self._finish(claim.rendering_id, claim.attempt, "cancelled", usage=usage)
 
     def _finish(
         self,
@@ -256,13 +266,22 @@ class Ledger(JobReader):
         attempt: int,
         outcome: str,
         *,
-        record: Attempt | None = None,
+        attempts: Sequence[Attempt] = (),
         provider: str = "",
         value: str = "",
+        usage: Usage | None = None,
     ) -> str:
-        entry = record.to_json() if record else ""
         reply: bytes = self._run(
-            "finish", rendering, attempt, outcome, entry, provider, value, RING_AGAIN_MS, KEEP_LIVE_MS
+            "finish",
+            rendering,
+            attempt,
+            outcome,
+            join_attempts(attempts),
+            provider,
+            value,
+            RING_AGAIN_MS,
+            KEEP_LIVE_MS,
+            usage.to_json() if usage else "",
         )
         return reply.decode()
 
@@ -271,27 +290,29 @@ class Ledger(JobReader):
         reply: bytes = self._run("leave", job_id)
         return reply.decode()
 
-    def sweep(self) -> list[Waiting]:
-        """Take back what lost its lease, end what is past its deadline, give what waits to be rung again."""
-        return [
-            Waiting(
-                rendering_id=rendering.decode(),
-                provider=provider.decode(),
-                attempt=int(attempt),
-                chain=tuple(json.loads(chain)),
-                attempts=parse_attempts(attempts),
-                request_id=(request_id or b"").decode(),
-            )
-            for rendering, provider, attempt, chain, attempts, request_id in self._run(
-                "sweep", SWEEP_BATCH, RING_AGAIN_MS
-            )
-        ]
+    def sweep(self) -> tuple[list[Waiting], list[str]]:
+        """Take back what lost its lease, end what is past its deadline.
+
+        Gives what waits to be rung again, and the provider of each lease that was lost.
+        """
+        lost, *found = self._run("sweep", SWEEP_BATCH, RING_AGAIN_MS)
+        waiting = [Waiting.decode(rendering.decode(), at.decode(), about) for rendering, at, *about in found]
+        return waiting, [provider.decode() for provider in lost]
+
+    def redirect(self, waiting: Waiting, roll_call: RollCall) -> str | None:
+        """Give who is to be rung for a waiting rendering, having passed it on where that is another one.
+
+        None: nobody can take it now, or it has ended because all have failed.
+        """
+        turn = next_turn(waiting.chain, waiting.attempts, roll_call)
+        if turn is None:
+            self.fail(waiting.rendering_id, waiting.attempt, "synthesis_failed", ALL_FAILED)
+            return None
+        if turn.provider != waiting.provider:
+            self.pass_on(waiting.rendering_id, waiting.attempt, turn.provider, turn.passed_over)
+        return turn.provider if turn.can_speak else None
 
     def queued(self, provider: str) -> int:
         """Count the renderings that wait for a provider."""
         with state_errors():
             return int(self.redis.zcard(f"voice:queue:{provider}"))
-
-
-def _audio_key(rendering: str) -> str:
-    return f"voice:result:{rendering}"

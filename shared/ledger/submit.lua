@@ -7,7 +7,7 @@ local idempotency_key, body, result = unpack(ARGV, 7, 9)
 local provider, chain, utterance, max_attempts = unpack(ARGV, 10, 13)
 local max_backlog, looked_at_ms, ring_ms = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
 local deadline_ms, ttl_ms = tonumber(ARGV[17]), tonumber(ARGV[18])
-local may_begin, request_id = ARGV[19] == '1', ARGV[20]
+local may_begin, request_id, attempts = ARGV[19] == '1', ARGV[20], ARGV[21]
 
 local DAY_MS, STRUCK_AT_ONCE = 24 * 60 * 60 * 1000, 100
 
@@ -43,7 +43,7 @@ if how == 'new' then
   if not may_begin then return {'barred'} end
   if redis.call('ZCARD', queue_key(provider)) >= max_backlog then return {'full'} end
   redis.call('HSET', rendering_key(id), 'cache_key', cache_key, 'utterance', utterance, 'chain', chain,
-    'attempt', 0, 'max_attempts', max_attempts, 'attempts', '', 'jobs', 1, 'created_ms', now,
+    'attempt', 0, 'max_attempts', max_attempts, 'attempts', attempts, 'jobs', 1, 'created_ms', now,
     'deadline_ms', now + deadline_ms, 'ttl_ms', ttl_ms, 'request_id', request_id)
   redis.call('SET', live_key(cache_key), id)
   enqueue(id, provider, now, now + ring_ms)

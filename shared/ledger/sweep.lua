@@ -1,9 +1,10 @@
 -- Look at what is due: an expired lease goes back to its queue, a queued rendering past its deadline fails, the
--- others are to be rung again. Returns {id, provider, attempt, chain, attempts, request id} of each that waits now.
+-- others are to be rung again. Returns the provider of each lease that was lost, together, and then
+-- {id, provider, attempt, chain, attempts, request id} of each that waits now.
 local frozen, limit, ring_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local now = now_ms(frozen)
-local waiting = {}
+local lost, waiting = {}, {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, limit)) do
   local key = rendering_key(id)
   local state, provider, attempt, jobs, created_ms, deadline_ms, claimed_ms = unpack(redis.call('HMGET',
@@ -14,7 +15,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
     if state == 'running' then
       add_attempt(id, cjson.encode({provider = provider, code = 'worker_lost', duration_ms = now - claimed_ms,
         detail = 'The worker stopped answering.'}))
-      redis.call('HINCRBY', 'voice:provider:' .. provider, 'failures:worker_lost', 1)
+      table.insert(lost, provider)
       enqueue(id, provider, created_ms, now + ring_ms)
       announce(id, 'queued')
     end
@@ -29,4 +30,4 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
     end
   end
 end
-return waiting
+return {lost, unpack(waiting)}

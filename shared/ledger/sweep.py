@@ -10,14 +10,11 @@ import structlog
 
 from shared.errors import VoicefarmError
 from shared.ledger.records import log_fields
-from shared.ledger.store import LOSSES_PER_PROVIDER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from shared.doorbell import Doorbell
-    from shared.ledger.records import Attempt, Waiting
     from shared.ledger.store import Ledger
+    from shared.outcomes import Outcomes
     from shared.presence import Presence
 
 INTERVAL_S = 1.0
@@ -25,27 +22,14 @@ INTERVAL_S = 1.0
 log = structlog.get_logger()
 
 
-def next_provider(chain: Sequence[str], attempts: Sequence[Attempt], live: Collection[str]) -> str | None:
-    """Give who is to speak next: the first of the chain that has not failed, preferably one that lives.
-
-    A provider has failed when it reported so once, or was lost `LOSSES_PER_PROVIDER` times. None: all failed.
-    """
-    hopeful = [name for name in chain if not _has_failed(name, attempts)]
-    return next((name for name in hopeful if name in live), hopeful[0] if hopeful else None)
-
-
-def _has_failed(provider: str, attempts: Sequence[Attempt]) -> bool:
-    codes = [attempt.code for attempt in attempts if attempt.provider == provider]
-    return codes.count("worker_lost") >= LOSSES_PER_PROVIDER or any(code != "worker_lost" for code in codes)
-
-
 class Sweep:
     """Runs the ledger's sweep on a thread of its own."""
 
-    def __init__(self, ledger: Ledger, presence: Presence, doorbell: Doorbell) -> None:
+    def __init__(self, ledger: Ledger, presence: Presence, doorbell: Doorbell, outcomes: Outcomes) -> None:
         self._ledger = ledger
         self._presence = presence
         self._doorbell = doorbell
+        self._outcomes = outcomes
 
     def start(self) -> None:
         """Begin; the thread ends with the process."""
@@ -61,14 +45,16 @@ class Sweep:
 
     def once(self) -> None:
         """Take one pass: route what is due to who can speak it, and ring where a doorbell is missing."""
-        due = self._ledger.sweep()
+        due, lost = self._ledger.sweep()
+        for name in lost:
+            self._outcomes.failed(name, "worker_lost")
         if not due:
             return
-        live = self._presence.live()
+        roll_call = self._presence.roll_call()
         lacking: dict[str, int] = {}
         for waiting in due:
-            provider = self._place(waiting, live)
-            if provider is None or provider not in live:
+            provider = self._ledger.redirect(waiting, roll_call)
+            if provider is None:
                 continue
             if provider not in lacking:
                 lacking[provider] = self._ledger.queued(provider) - self._doorbell.backlog(provider)
@@ -77,12 +63,3 @@ class Sweep:
                 with structlog.contextvars.bound_contextvars(request_id=waiting.request_id):
                     self._doorbell.ring(provider, waiting.rendering_id)
                     log.info("rung_again", provider=provider, **log_fields(waiting.rendering_id))
-
-    def _place(self, waiting: Waiting, live: Collection[str]) -> str | None:
-        provider = next_provider(waiting.chain, waiting.attempts, live)
-        if provider is None:
-            detail = "Every provider that could speak this failed."
-            self._ledger.fail(waiting.rendering_id, waiting.attempt, "synthesis_failed", detail)
-        elif provider != waiting.provider:
-            self._ledger.pass_on(waiting.rendering_id, waiting.attempt, provider)
-        return provider

@@ -17,6 +17,7 @@ from shared.consents import SampleRow
 from shared.errors import SettingsError
 from shared.keys import KeyRow
 from shared.personalities import PersonalityRow
+from shared.usage import SynthesisRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -55,7 +56,7 @@ def _refuse_foreign(connection: Connection, steps: ScriptDirectory) -> None:
             f"a newer voicefarm or another program made this database (schema {', '.join(held)}); "
             "start that one, or set DATABASE_URL to a database of voicefarm's own"
         )
-    ours = {PersonalityRow.__tablename__, KeyRow.__tablename__, SampleRow.__tablename__}
+    ours = {row.__tablename__ for row in (PersonalityRow, KeyRow, SampleRow, SynthesisRow)}
     if not held and (taken := ours & set(inspect(connection).get_table_names())):
         raise SettingsError(
             f"another program made the tables {', '.join(sorted(taken))} of this database; "

@@ -209,7 +209,7 @@ class PlayedWorker:
 
     def fail(self, claim: Claim, detail: str) -> None:
         attempt = Attempt("espeak", "engine_failed", detail, 12)
-        self._ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", "It failed.", attempt)
+        self._ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", "It failed.", [attempt])
 
     def leave(self) -> None:
         self._presence.leave(self._worker)

@@ -98,7 +98,7 @@ def test_a_front_that_dies_before_it_rings_loses_nothing(farm, http):
         ledger.submit(
             f"{number:064x}", UTTERANCE, ("espeak",), "espeak", job_id=job_id, owner=ADMIN_ID,
             request=request,
-            looked_at_ms=Presence(ledger.redis).roll_call()[0],
+            looked_at_ms=Presence(ledger.redis).roll_call().now_ms,
         )  # fmt: skip
     succeeds(http, *(f"/api/voice/jobs/{job_id}" for job_id in ids), within_s=15)
 
@@ -295,7 +295,7 @@ def test_a_cancelled_job_that_runs_stops_soon_and_its_audio_is_not_kept(farm, ht
 def test_work_for_a_pool_that_is_gone_for_good_goes_down_the_chain(tmp_path):
     make_voices(tmp_path / "models")
     with running_farm(tmp_path, workers=("espeak", "piper")) as farm, farm.client() as http:
-        until(lambda: "piper" in Presence(farm.redis.client(1)).live(), "the Piper pool lives")
+        until(lambda: Presence(farm.redis.client(1)).roll_call().has_worker("piper"), "the Piper pool lives")
         farm["piper"].pause()
         jobs = [ask(http) for _ in range(5)]
         assert {http.get(job).json()["queue"]["name"] for job in jobs} == {"piper"}

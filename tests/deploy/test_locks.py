@@ -12,7 +12,11 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 BASE = [
     *PROJECT["project"]["dependencies"],
-    *PROJECT["project"]["optional-dependencies"]["espeak"],
+    *(
+        requirement
+        for extra in ("espeak", "google", "piper")
+        for requirement in PROJECT["project"]["optional-dependencies"][extra]
+    ),
     *PROJECT["dependency-groups"]["build"],
 ]
 ASKED_FOR = {

@@ -202,7 +202,11 @@ GUARDED = [
     ("PUT", f"/api/voice/personalities/{MARCEL}/voice", Scope.MANAGE),
     ("GET", f"/api/voice/personalities/{MARCEL}/voice", Scope.MANAGE),
     ("DELETE", f"/api/voice/personalities/{MARCEL}/voice", Scope.MANAGE),
+    ("POST", f"/api/voice/personalities/{MARCEL}/voice/load", Scope.MANAGE),
+    ("DELETE", f"/api/voice/personalities/{MARCEL}/voice/unload", Scope.MANAGE),
     ("GET", "/api/voice/cache/stats", Scope.SPEAK),
+    ("GET", "/api/voice/providers/status", Scope.SPEAK),
+    ("GET", "/api/voice/usage", Scope.MANAGE),
     ("POST", "/api/voice/keys", Scope.ADMIN),
     ("GET", "/api/voice/keys", Scope.ADMIN),
     ("GET", f"/api/voice/keys/{uuid.UUID(int=0)}", Scope.ADMIN),
@@ -684,6 +688,26 @@ def test_statistics_add_up(http):
     assert cache["enabled"] is True
     assert cache["total_requests"] == cache["hits"] + cache["misses"] + cache["coalesced"]
     assert cache["hit_rate"] == pytest.approx(100 * cache["hits"] / cache["total_requests"], abs=0.01)
+
+
+def test_the_status_tells_of_every_provider_that_a_request_may_name(http):
+    speak(http, fresh())
+    answer = http.get("/api/voice/providers/status").json()
+    assert answer["success"] is True
+    assert set(answer["providers"]) >= {"xtts_v2", "styletts2", "google_tts", "piper", "espeak"}
+    espeak = answer["providers"]["espeak"]
+    assert (espeak["enabled"], espeak["available"], espeak["reason"]) == (True, True, None)
+    assert (espeak["workers"], espeak["device"], espeak["circuit"]) == (1, "cpu", "closed")
+    assert (espeak["queue_depth"], espeak["cost"]) == (0, 0)
+    assert 0 < espeak["latency_ms"]["p50"] <= espeak["latency_ms"]["p95"]
+    assert espeak["requests"] >= 1
+    assert espeak["real_time_factor"] > 0
+    styletts2 = answer["providers"]["styletts2"]
+    assert (styletts2["enabled"], styletts2["available"], styletts2["workers"]) == (False, False, 0)
+    assert styletts2["reason"]
+    assert styletts2["latency_ms"] == {"p50": None, "p95": None}
+    for total, field in (("total_requests", "requests"), ("total_cost", "cost")):
+        assert answer[total] == sum(provider[field] for provider in answer["providers"].values())
 
 
 def test_a_deactivated_personality_is_not_even_heard_from_the_cache(http, personalities):

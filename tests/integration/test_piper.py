@@ -27,7 +27,7 @@ MARCEL, SHANTE, ZAC = (f"00000000-0000-0000-0001-{number:012}" for number in (1,
 
 
 def is_live(farm, provider):
-    return provider in Presence(farm.redis.client(1)).live()
+    return Presence(farm.redis.client(1)).roll_call().has_worker(provider)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from shared.cli.embedded_redis import MULTI_PART_AOF
 from shared.cli.state_folder import open_state_folder
 from shared.cli.up import FIRST_PORT, LAST_PORT, _free_port_near
 from tests.farm import until
+from tests.google_server import running_google
 from tests.servers import clean_environment, free_port, redis_binaries, running_redis
 from tests.voices import make_voices
 
@@ -168,9 +169,19 @@ def test_a_provider_that_lacks_something_is_told_in_one_line_with_the_remedy(run
 def test_piper_runs_where_it_finds_a_voice_before_the_first_start(start, tmp_path):
     make_voices(tmp_path / "var" / "models")
     farm = start(VOICEFARM_PIPER_PROCESSES="1").wait_until_ready()
-    assert "does not run" not in farm.printed
+    assert "piper does not run" not in farm.printed
     until(lambda: farm.speak("Hello.", provider="piper").status_code == 200, "Piper speaks")
     assert farm.signal(signal.SIGINT) == 0
+
+
+def test_google_runs_where_it_can_be_asked(start):
+    with running_google() as google:
+        farm = start(
+            VOICEFARM_GOOGLE_ENDPOINT=google.endpoint("rest"), VOICEFARM_GOOGLE_TRANSPORT="rest"
+        ).wait_until_ready()
+        assert "google_tts does not run" not in farm.printed
+        until(lambda: farm.speak("Hello.", provider="google_tts").status_code == 200, "Google speaks")
+        assert farm.signal(signal.SIGINT) == 0
 
 
 def test_a_second_farm_is_refused_the_same_state(running):

@@ -109,6 +109,20 @@ def test_a_cloned_voice_needs_a_sample_and_somebody_who_clones(http, ann):
     is_problem(speak(http, fresh(), personality_id=who, fallback="same_voice"), 422, "no_voice_sample")
 
 
+def test_without_a_provider_that_clones_no_voice_is_held_in_memory_and_that_is_told(http, ann):
+    is_problem(http.post(f"{ann}/voice/load"), 422, "no_voice_sample")
+    upload(http, ann)
+    loaded = http.post(f"{ann}/voice/load").json()
+    assert (loaded["success"], loaded["providers_loaded"]) == (False, {"styletts2": False, "xtts_v2": False})
+    assert (loaded["personality_id"], bool(loaded["message"])) == (ann.rpartition("/")[2], True)
+    unloaded = http.delete(f"{ann}/voice/unload").json()
+    assert (unloaded["success"], set(unloaded["providers_unloaded"].values())) == (True, {False})
+    assert unloaded["personality_name"] == loaded["personality_name"] == http.get(ann).json()["name"]
+    nobody = "/api/voice/personalities/00000000-0000-0000-0000-000000000000/voice"
+    is_problem(http.post(f"{nobody}/load"), 404, "not_found")
+    is_problem(http.delete(f"{nobody}/unload"), 404, "not_found")
+
+
 def test_only_who_may_manage_has_to_do_with_samples(http, farm, keys, speaker, ann):
     upload(http, ann)
     is_problem(speaker.get(f"{ann}/voice"), 403, "forbidden")

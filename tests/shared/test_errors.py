@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from shared import errors
-from shared.errors import BadAudio, NothingToSay, ProviderError, VoicefarmError, VoiceNotFound
+from shared.errors import (
+    BadAudio,
+    NothingToSay,
+    ProviderError,
+    UtteranceRefused,
+    VoicefarmError,
+    VoiceNotFound,
+)
 
 
 def below(parent: type[VoicefarmError]) -> set[type[VoicefarmError]]:
@@ -27,5 +34,5 @@ def test_every_way_in_which_a_provider_fails_has_a_code_of_its_own():
 
 def test_only_what_the_caller_can_mend_is_no_fault_of_the_provider():
     innocent = {kind for kind in below(ProviderError) if not kind.is_provider_fault}
-    assert innocent == {NothingToSay, VoiceNotFound}
+    assert innocent == {NothingToSay, UtteranceRefused, VoiceNotFound}
     assert not innocent & below(BadAudio)

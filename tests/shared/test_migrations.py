@@ -20,12 +20,13 @@ from shared.directory import Changes
 from shared.errors import SettingsError, StateUnavailable
 from shared.keys import ApiKey, ApiKeys, KeyRow, Scope, digest_of
 from shared.personalities import Personalities, PersonalityRow
+from shared.usage import SynthesisRow
 
 ADMIN_KEY = "an-admin-key-of-at-least-32-characters"
 
 
 def test_the_steps_make_exactly_the_models_tables(database):
-    models = (PersonalityRow, KeyRow, SampleRow)
+    models = (PersonalityRow, KeyRow, SampleRow, SynthesisRow)
     assert set(Base.metadata.tables) == {model.__tablename__ for model in models}
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []

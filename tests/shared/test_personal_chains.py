@@ -9,6 +9,7 @@ import pytest
 from shared.catalog import CATALOG
 from shared.errors import NoProvider
 from shared.models import Fallback, Quality
+from shared.presence import RollCall, Worker
 from shared.routing import Router
 from shared.settings import Settings
 from shared.voice_config import VoiceConfig
@@ -24,7 +25,10 @@ def chain_of(voice, enabled="xtts_v2,google_tts,piper,espeak", **fields):
         for name in ("xtts_v2", "styletts2", "google_tts", "piper", "espeak")
     }
     router = Router.from_settings(Settings.load(VOICEFARM_PROVIDERS=enabled), catalog)
-    return router.chain(utterance(**({"quality": Quality.HIGH} | fields)), voice)
+    workers = tuple(Worker(name=name, provider=name, slots=1, device="cpu", pid=1) for name in catalog)
+    return router.route(
+        utterance(**({"quality": Quality.HIGH} | fields)), voice, RollCall(0, workers, {})
+    ).chain
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shared.ledger.attempts import PassedOver
 from shared.presence import LIVE_FOR_MS, Presence, Worker
 from shared.provider_stats import ProviderStats, Synthesis
 
@@ -24,14 +25,15 @@ def presence(redis) -> Presence:
 
 
 def test_those_who_beat_are_alive_until_they_leave(presence):
-    assert presence.live() == frozenset()
+    assert presence.roll_call().obstacle("espeak") is PassedOver.NO_WORKER
     for worker in (ONE, TWO):
         presence.beat(worker)
     assert sorted(presence.workers(), key=lambda worker: worker.name) == [ONE, TWO]
-    assert presence.live() == {"espeak"}
+    assert presence.roll_call().obstacle("espeak") is None
+    assert presence.roll_call().obstacle("piper") is PassedOver.NO_WORKER
     assert (presence.slots("espeak"), presence.slots("piper")) == (5, 0)
     presence.leave(ONE)
-    assert presence.workers() == [TWO]
+    assert presence.workers() == (TWO,)
 
 
 def test_those_who_fall_silent_are_not(presence, redis):
@@ -39,7 +41,7 @@ def test_those_who_fall_silent_are_not(presence, redis):
         presence.beat(worker)
     redis.zincrby("voice:workers", -LIVE_FOR_MS - 1000, "one")
     redis.delete("voice:worker:two")
-    assert presence.workers() == []
+    assert presence.workers() == ()
 
 
 def test_a_backlog_drains_at_the_measured_rate(presence, redis):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 
@@ -11,6 +12,7 @@ from shared.errors import StateUnavailable
 from shared.presence import Presence, Worker
 from shared.provider_stats import RECENT, TIME_BOUNDS_S, ProviderStats, ProviderTotals, Synthesis
 from tests.servers import free_port
+from tests.shared.usage.used import used
 
 
 @pytest.fixture
@@ -46,6 +48,14 @@ def test_failures_are_counted_by_code_and_provider(stats):
     totals = stats.totals(["espeak", "piper"])
     assert totals["espeak"].failures == {"engine_failed": 2}
     assert totals["piper"].failures == {"voice_not_found": 1}
+
+
+def test_what_was_used_adds_up_exactly(stats):
+    for number in range(100):
+        stats.note_usage(used(number, characters=7, cost_usd=Decimal("0.000112")))
+    totals = stats.totals(["espeak", "piper"])
+    assert (totals["espeak"].characters, totals["espeak"].cost_usd) == (700, Decimal("0.0112"))
+    assert totals["piper"] == ProviderTotals()
 
 
 def test_how_fast_it_is_follows_the_newest_syntheses_alone(stats):

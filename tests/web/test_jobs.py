@@ -105,7 +105,7 @@ class Pool:
     def fail(self, job, claim=None) -> None:
         claim = claim or self.claim(job)
         attempt = Attempt("espeak", "engine_failed", "It broke.", 5)
-        self.ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", "Nobody could.", attempt)
+        self.ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", "Nobody could.", [attempt])
 
 
 @pytest.fixture
@@ -425,7 +425,7 @@ def test_attempts_are_told(http, farm, pool):
         claim = pool.claim(asked.json)
         next(events)
         record = Attempt("espeak", "engine_failed", "It broke.", 5)
-        farm.ledger.pass_on(claim.rendering_id, claim.attempt, "espeak", record)
+        farm.ledger.pass_on(claim.rendering_id, claim.attempt, "espeak", [record])
         _, name, job = next(events)
         assert (name, job["status"], len(job["attempts"])) == ("1-queued-espeak", "queued", 1)
 

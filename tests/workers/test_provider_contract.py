@@ -13,6 +13,7 @@ from shared.catalog import CATALOG
 from shared.errors import ModelLoadFailed, VoiceNotFound
 from shared.languages import closest_language
 from shared.settings import Settings
+from tests.google_server import running_google
 from tests.voices import make_voices
 from tests.workers.acoustics import fundamental_hz, sounding_s
 from tests.workers.autonyms import AUTONYMS
@@ -21,6 +22,8 @@ from workers.audio import duration_ms, is_audible, join
 from workers.provider import load_provider
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shared.catalog import ProviderSpec
     from workers.provider import AudioChunk, Provider
 
@@ -33,9 +36,13 @@ def spec(request) -> ProviderSpec:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory) -> Settings:
-    """Settings with a voice for every provider that needs one."""
-    return Settings.load(VOICEFARM_MODEL_DIR=str(make_voices(tmp_path_factory.mktemp("models"))))
+def settings(tmp_path_factory) -> Iterator[Settings]:
+    """Settings with a voice or a server for every provider that needs one."""
+    models = make_voices(tmp_path_factory.mktemp("models"))
+    with running_google() as google:
+        yield Settings.load(
+            VOICEFARM_MODEL_DIR=str(models), VOICEFARM_GOOGLE_ENDPOINT=google.endpoint("grpc")
+        )
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +146,12 @@ def test_a_long_text_is_spoken_to_its_end(provider, plain):
     seconds_a_character = sounding_s(plain) / len(VOICED_TEXT)
     spoken = join(provider.synthesize(utterance(LONG_TEXT)))
     assert sounding_s(spoken) == pytest.approx(len(LONG_TEXT) * seconds_a_character, rel=0.3)
+
+
+def test_what_runs_here_costs_nothing_and_what_does_not_costs_by_the_character(provider, spec):
+    price, double = (provider.price_usd(utterance(VOICED_TEXT * count)) for count in (1, 2))
+    assert double == pytest.approx(2 * price)
+    assert (price > 0) == (spec.name == "google_tts")
 
 
 def test_different_texts_sound_different(provider, plain):

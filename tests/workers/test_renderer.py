@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import suppress
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 from shared.cache import AudioCache
 from shared.catalog import ProviderSpec
+from shared.circuits import CIRCUITS
 from shared.errors import EngineFailed, ModelLoadFailed, NothingToSay, VoiceNotFound
-from shared.ledger import Status
+from shared.ledger import Status, Sweep
+from shared.outcomes import Outcomes
 from shared.presence import Presence, Worker
 from shared.provider_stats import ProviderStats, ProviderTotals
 from shared.settings import Settings
-from tests.shared.ledger.machine import CHAIN, KEYS, Bell, make_ledger, result, submit
+from shared.usage import Outbox
+from tests.shared.ledger.machine import CHAIN, KEYS, LEASE_MS, UTTERANCE, Bell, make_ledger, result, submit
 from workers.provider import AudioChunk
 from workers.providers.forked import ForkedFunction
 from workers.renderer import Renderer
@@ -33,6 +38,9 @@ class Sounding:
 
     def load(self):
         pass
+
+    def price_usd(self, _utterance):
+        return 0.01
 
     def synthesize(self, utterance, *, seed=0):  # noqa: ARG002
         yield AudioChunk(TONE, 22050)
@@ -161,7 +169,7 @@ def cache(redis_server):
 
 @pytest.fixture
 def renderer(redis, ledger, cache, bell):
-    def make(provider, name=CHAIN[0], *, is_random=False):
+    def make(provider, name=CHAIN[0], *, is_random=False, synthesis_timeout_s=120):
         presence = Presence(redis)
         for pool in CHAIN:
             presence.beat(Worker(name=pool, provider=pool, slots=1, device="cpu", pid=1))
@@ -169,9 +177,10 @@ def renderer(redis, ledger, cache, bell):
             name=name, title=name, module=f"{__name__}:{provider.__name__}", requires=(), extra="none",
             languages=frozenset({"en"}), clones=False, is_random=is_random,
         )  # fmt: skip
+        settings = Settings.load(VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS=str(synthesis_timeout_s))
         return Renderer(
-            spec, Settings.load(), worker="test", ledger=ledger, cache=cache, presence=presence,
-            stats=ProviderStats(redis), doorbell=bell,
+            spec, settings, worker="test", ledger=ledger, cache=cache, presence=presence,
+            outcomes=Outcomes(redis), doorbell=bell,
         )  # fmt: skip
 
     return make
@@ -242,13 +251,68 @@ def test_what_a_provider_did_is_counted(redis, ledger, renderer):
     assert spoke.real_time_factor == pytest.approx(spoke.service_s / spoke.audio_s)
     assert spoke.failures == {"voice_not_found": 1}
     assert totals[CHAIN[1]] == ProviderTotals()
+    assert spoke.characters == 3 * len(UTTERANCE.text), "also of the text that was spoken in vain"
+
+
+def written_down(redis):
+    """Give what attempts have used, as {(rendering, attempt): usage}."""
+    usages = [entry.usage for batch in Outbox(redis).batches() for entry in batch]
+    return {(usage.rendering_id, usage.attempt): usage for usage in usages}
+
+
+def test_what_an_attempt_used_is_written_down_with_its_audio(redis, ledger, renderer, monkeypatch):
+    _, submitted = submit(ledger, KEYS[0])
+
+    def die(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "succeed", die)
+        with pytest.raises(SystemExit):
+            renderer(Sounding).render(submitted.rendering_id)
+    [usage] = written_down(redis).values()
+    assert (usage.provider, usage.personality_id) == (CHAIN[0], UTTERANCE.personality_id)
+    assert (usage.characters, usage.audio_ms, usage.cost_usd) == (len(UTTERANCE.text), 200, Decimal("0.01"))
+
+    ledger.frozen_ms += ledger.lease_ms
+    ledger.sweep()
+    renderer(Failing).render(submitted.rendering_id)
+    assert list(written_down(redis)) == [(submitted.rendering_id, 1)], "the next attempt made no sound"
+
+
+@pytest.mark.parametrize("refused", [Silent, NotANumber, Voiceless])
+def test_what_was_used_in_vain_is_written_down_for_each_attempt(redis, ledger, renderer, refused):
+    _, submitted = submit(ledger, KEYS[0])
+    for name in CHAIN:
+        renderer(refused, name).render(submitted.rendering_id)
+    assert list(written_down(redis)) == [(submitted.rendering_id, attempt) for attempt in (1, 2)]
+    assert [usage.provider for usage in written_down(redis).values()] == list(CHAIN)
+
+
+@pytest.mark.parametrize("provider", [Unloadable, Failing, Buggy, Nothing])
+def test_who_made_no_sound_has_used_nothing(redis, ledger, renderer, provider):
+    _, submitted = submit(ledger, KEYS[0])
+    with suppress(ZeroDivisionError):
+        renderer(provider).render(submitted.rendering_id)
+    assert written_down(redis) == {}
+
+
+def test_the_writer_is_woken_once_what_was_used_is_written_down(redis, ledger, renderer):
+    seen = []
+    speaking, failing = renderer(Sounding), renderer(Failing)
+    for each in (speaking, failing):
+        each._on_usage = lambda: seen.append(len(written_down(redis)))
+    speaking.render(submit(ledger, KEYS[0])[1].rendering_id)
+    failing.render(submit(ledger, KEYS[1])[1].rendering_id)
+    assert seen == [1]
 
 
 def test_sound_that_is_refused_is_made_once_more_where_it_may_be_better(redis, ledger, cache, renderer):
     job_id, submitted = submit(ledger, KEYS[0])
     renderer(Wavering, is_random=True).render(submitted.rendering_id)
     job = ledger.job(job_id)
-    assert (job.status, job.provider, job.attempts) == (Status.SUCCEEDED, CHAIN[0], ())
+    assert (job.status, job.provider, job.result.degraded) == (Status.SUCCEEDED, CHAIN[0], False)
+    assert [(told.provider, told.code) for told in job.attempts] == [(CHAIN[0], "runaway_audio")]
     about, data = ledger.result(submitted.rendering_id)
     assert about.duration_ms == 200
     assert cache.look(KEYS[0]).data == data, "what was refused is not cached"
@@ -263,7 +327,7 @@ def test_after_the_last_refusal_the_next_provider_speaks(redis, ledger, renderer
     renderer(Babbling, is_random=is_random).render(submitted.rendering_id)
     assert Babbling.tries == tries
     assert ProviderStats(redis).totals(CHAIN)[CHAIN[0]].failures == {"runaway_audio": tries}
-    assert [attempt.code for attempt in ledger.job(job_id).attempts] == ["runaway_audio"]
+    assert [attempt.code for attempt in ledger.job(job_id).attempts] == ["runaway_audio"] * tries
     assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
 
     renderer(Sounding, CHAIN[1]).render(submitted.rendering_id)
@@ -287,6 +351,54 @@ def test_an_unexpected_error_is_recorded_and_raised(ledger, renderer, bell):
     with pytest.raises(ZeroDivisionError):
         renderer(Buggy).render(submitted.rendering_id)
     assert ledger.job(job_id).attempts[0].code == "engine_failed"
+    assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
+
+
+def test_while_its_circuit_is_open_a_provider_hands_over_without_an_attempt(redis, ledger, renderer, bell):
+    job_id, submitted = submit(ledger, KEYS[0])
+    redis.zadd(CIRCUITS, {CHAIN[0]: ledger.frozen_ms + 1})
+    renderer(Sounding).render(submitted.rendering_id)
+    assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
+    [told] = ledger.job(job_id).attempts
+    assert (told.provider, told.code, told.duration_ms) == (CHAIN[0], "circuit_open", 0)
+    renderer(Sounding, CHAIN[1]).render(submitted.rendering_id)
+    job = ledger.job(job_id)
+    assert (job.status, job.result.degraded) == (Status.SUCCEEDED, True)
+
+
+def test_when_every_circuit_is_open_the_work_waits(redis, ledger, renderer, bell):
+    job_id, submitted = submit(ledger, KEYS[0])
+    redis.zadd(CIRCUITS, dict.fromkeys(CHAIN, ledger.frozen_ms + 1))
+    renderer(Sounding).render(submitted.rendering_id)
+    assert (ledger.job(job_id).status, bell.messages) == (Status.QUEUED, [])
+
+
+def test_a_probe_that_speaks_closes_the_circuit(redis, ledger, renderer):
+    _, submitted = submit(ledger, KEYS[0])
+    redis.zadd(CIRCUITS, {CHAIN[0]: ledger.frozen_ms})
+    renderer(Failing).render(submitted.rendering_id)
+    assert redis.zscore(CIRCUITS, CHAIN[0]), "it failed, so nobody follows it"
+    _, submitted = submit(ledger, KEYS[1])
+    redis.zadd(CIRCUITS, {CHAIN[0]: ledger.frozen_ms})
+    renderer(Sounding).render(submitted.rendering_id)
+    assert redis.zscore(CIRCUITS, CHAIN[0]) is None
+
+
+def test_a_lost_worker_is_a_failure_of_its_provider(redis, ledger, bell):
+    _, submitted = submit(ledger, KEYS[0])
+    ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
+    ledger.frozen_ms += LEASE_MS
+    Sweep(ledger, Presence(redis), bell, Outcomes(redis)).once()
+    assert ProviderStats(redis).totals(CHAIN)[CHAIN[0]].failures == {"worker_lost": 1}
+
+
+def test_an_engine_that_takes_too_long_is_stopped_and_the_next_one_speaks(ledger, renderer, bell):
+    job_id, submitted = submit(ledger, KEYS[0])
+    began.clear()
+    renderer(Hanging, synthesis_timeout_s=1).render(submitted.rendering_id)
+    [attempt] = ledger.job(job_id).attempts
+    assert (attempt.provider, attempt.code) == (CHAIN[0], "timed_out")
+    assert 1000 <= attempt.duration_ms < 10_000
     assert bell.messages == [(CHAIN[1], submitted.rendering_id)]
 
 
@@ -359,5 +471,26 @@ def test_a_cancelled_rendering_stops_and_leaves_no_audio(redis, cache, renderer)
     job_id, submitted = submit(ledger, KEYS[0])
     cancel_at_work(ledger, slow, job_id, submitted)
     assert ledger.job(job_id).status is Status.CANCELLED
+    assert [usage.audio_ms for usage in written_down(redis).values()] == [400], "what had sounded by then"
     assert redis.hget(f"voice:rendering:{submitted.rendering_id}", "state") == b"cancelled"
     assert cache.look(KEYS[0]) is None
+
+
+def test_an_attempt_that_was_overtaken_writes_down_what_it_used_and_nothing_else(redis, renderer):
+    ledger = make_ledger(redis)
+    ledger.lease_ms = 300
+    slow = renderer(Slow)
+    slow._ledger = ledger
+    job_id, submitted = submit(ledger, KEYS[0])
+    began.clear()
+    go_on.clear()
+    work = threading.Thread(target=slow.render, args=(submitted.rendering_id,))
+    work.start()
+    assert began.wait(20)
+    redis.hset(f"voice:rendering:{submitted.rendering_id}", "attempt", 2)
+    [lease] = [thread for thread in threading.enumerate() if thread.name == "lease"]
+    lease.join(20)
+    go_on.set()
+    work.join()
+    assert ledger.job(job_id).status is Status.RUNNING, "it is the other's"
+    assert list(written_down(redis)) == [(submitted.rendering_id, 1)]

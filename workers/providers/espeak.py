@@ -80,6 +80,10 @@ class EspeakProvider:
         if not was_heard:
             raise NothingToSay("espeak-ng found nothing to say in this text")
 
+    def price_usd(self, _utterance: Utterance) -> float:
+        """Give 0: it runs here."""
+        return 0.0
+
     def _speak(self, text: str, voice: Voice, speed: float, semitones: float, end_pause: bool) -> bytes:  # noqa: FBT001
         """Speak with espeak's own speed and pitch as far as they go, and stretch what is left."""
         controls = controls_for(voice, speed, semitones)

@@ -79,6 +79,10 @@ class PiperProvider:
         for piece in pieces:
             yield _speak(voice, piece, speaker, speed=utterance.speed, semitones=utterance.pitch)
 
+    def price_usd(self, _utterance: Utterance) -> float:
+        """Give 0: it runs here."""
+        return 0.0
+
     def _check(self) -> None:
         if self._installed.problem:
             raise ModelLoadFailed(f"{self._installed.problem} {REMEDY}")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from decimal import Decimal
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from shared.circuits import CIRCUITS, PROBE_AFTER_MS, CircuitState
 from shared.errors import IdempotencyMismatch
-from shared.ledger import Attempt, Idempotency, Ledger, Result, Status, Sweep
+from shared.ledger import Attempt, Idempotency, Ledger, Result, Status, Sweep, Waiting
 from shared.ledger.records import cache_key_of
-from shared.ledger.store import KEEP_LIVE_MS, LOSSES_PER_PROVIDER, RING_AGAIN_MS
+from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
 from shared.models import AudioFormat, Fallback, Quality, SpeechRequest, Utterance
+from shared.presence import RollCall, Worker
+from shared.turns import LOSSES_PER_PROVIDER
+from shared.usage import STREAM, Usage
 
 CHAIN = ("first", "second")
 KEYS = [letter * 64 for letter in "abc"]
@@ -82,6 +87,13 @@ def result(key, provider="first") -> Result:
     return Result(key, provider, "wav", 3, 100, 22050, False, "0" * 64, True)  # noqa: FBT003
 
 
+def usage_of(claim) -> Usage:
+    """Give what an attempt used."""
+    return Usage(
+        claim.rendering_id, claim.attempt, claim.provider, UTTERANCE.personality_id, 6, 100, 5, Decimal("0.1")
+    )
+
+
 class Bell:
     """The broker between the ledger and the workers: messages can be lost, doubled, and come in any order."""
 
@@ -97,10 +109,23 @@ class Bell:
 
 
 class Pools:
-    """Who is there to speak: always somebody, whatever happens to each of them."""
+    """Who is there to speak: always somebody works for each provider, whatever happens to each of them."""
 
-    def live(self) -> frozenset[str]:
-        return frozenset(CHAIN)
+    def __init__(self, ledger) -> None:
+        self._ledger = ledger
+
+    def roll_call(self) -> RollCall:
+        workers = tuple(Worker(name=name, provider=name, slots=1, device="cpu", pid=1) for name in CHAIN)
+        circuits = self._ledger.redis.zrange(CIRCUITS, 0, -1, withscores=True)
+        probes_ms = {name.decode(): int(probe_ms) for name, probe_ms in circuits}
+        return RollCall(self._ledger.frozen_ms, workers, probes_ms)
+
+
+class Unheeded:
+    """Who is told of lost workers and does nothing about it; circuits open by a rule of their own."""
+
+    def failed(self, provider, code):
+        pass
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -115,10 +140,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = make_ledger(self.redis)
         self.mutate(self.ledger)
         self.bell = Bell()
-        self.sweeper = Sweep(self.ledger, Pools(), self.bell)
+        self.sweeper = Sweep(self.ledger, Pools(self.ledger), self.bell, Unheeded())
         self.claims = []
         self.cancelled, self.effects = set(), Counter()
         self.newest_attempt = {}
+        self.used = set()  # attempts that made sound, by rendering and number
         self.jobs = {}  # owner by job, oldest first
         self.reserved = {}  # body, job and time by owner and idempotency key
         self.seen, self.ended, self.gone = {}, {}, set()  # what was told of each job last, how it ended
@@ -211,12 +237,21 @@ class LedgerMachine(RuleBasedStateMachine):
         self._claim(*message)
 
     def _claim(self, provider, rendering_id):
+        roll_call = Pools(self.ledger).roll_call()
         claim = self.ledger.claim(rendering_id, provider, "worker")
+        if isinstance(claim, Waiting):
+            assert roll_call.circuit(provider) is CircuitState.OPEN
+            self.bell.ring(self.ledger.redirect(claim, roll_call) or provider, rendering_id)
+            return None
         if claim is not None:
             assert claim.attempt == self.newest_attempt.get(rendering_id, 0) + 1, "attempts are monotone"
             assert claim.attempt <= LOSSES_PER_PROVIDER * len(CHAIN), "attempts are bounded"
             self.newest_attempt[rendering_id] = claim.attempt
             self.claims.append(claim)
+            assert roll_call.circuit(provider) is not CircuitState.OPEN, "an open circuit lets nobody through"
+            assert claim.is_probe == (roll_call.circuit(provider) is CircuitState.HALF_OPEN)
+            if claim.is_probe:
+                assert Pools(self.ledger).roll_call().circuit(provider) is CircuitState.OPEN, "one at a time"
         return claim
 
     @precondition(lambda self: self.claims)
@@ -233,27 +268,44 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _succeed(self, claim):
         stored, _ = self.ledger.store_result(
-            claim.rendering_id, result(claim.cache_key, claim.provider), b"abc"
+            claim.rendering_id, result(claim.cache_key, claim.provider), b"abc", self._use(claim, sounds=True)
         )
         if self.ledger.succeed(claim, stored):
             assert self._is_current(claim), "an attempt that lost its lease to another one is fenced"
             self.effects[claim.rendering_id] += 1
 
     @precondition(lambda self: self.claims)
-    @rule(data=st.data(), outcome=st.sampled_from(["retry", "failed", "abandoned"]))
-    def give_up(self, data, outcome):
+    @rule(data=st.data(), outcome=st.sampled_from(["retry", "failed", "abandoned"]), sounds=st.booleans())
+    def give_up(self, data, outcome, sounds):
         claim = data.draw(st.sampled_from(self.claims))
-        record = Attempt(claim.provider, "engine_failed", "It broke.", 1)
+        this, record = (claim.rendering_id, claim.attempt), Attempt(claim.provider, "engine_failed", "No.", 1)
+        usage = self._use(claim, sounds=sounds)
         if outcome == "retry":
-            answer = self.ledger.pass_on(claim.rendering_id, claim.attempt, CHAIN[1], record)
+            answer = self.ledger.pass_on(*this, CHAIN[1], [record], usage=usage)
         elif outcome == "failed":
-            answer = self.ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", "No.", record)
+            answer = self.ledger.fail(*this, "synthesis_failed", "No.", [record], usage=usage)
         else:
-            answer = self.ledger.abandon(claim)
+            answer = self.ledger.abandon(claim, usage)
         assert answer == "fenced" or self._is_current(claim), "an attempt that lost its lease is fenced"
+
+    def _use(self, claim, *, sounds):
+        if not sounds:
+            return None
+        self.used.add((claim.rendering_id, claim.attempt))
+        return usage_of(claim)
 
     def _is_current(self, claim):
         return claim.attempt == self.newest_attempt[claim.rendering_id]
+
+    # What circuit breakers do
+
+    @rule(provider=st.sampled_from(CHAIN))
+    def open_circuit(self, provider):
+        self.redis.zadd(CIRCUITS, {provider: self.ledger.frozen_ms + PROBE_AFTER_MS})
+
+    @rule(provider=st.sampled_from(CHAIN))
+    def close_circuit(self, provider):
+        self.redis.zrem(CIRCUITS, provider)
 
     # What time does
 
@@ -320,6 +372,13 @@ class LedgerMachine(RuleBasedStateMachine):
         assert all(count == 1 for count in getattr(self, "effects", Counter()).values())
 
     @invariant()
+    def what_was_used_is_written_down(self):
+        if hasattr(self, "ledger"):
+            usages = [Usage.from_json(fields[b"usage"]) for _, fields in self.redis.xrange(STREAM)]
+            written = {(usage.rendering_id, usage.attempt) for usage in usages}
+            assert written == self.used, "what an attempt used is written down, whatever became of it"
+
+    @invariant()
     def jobs_keep_their_word(self):
         """What has ended stays as it is, with its audio, for its time to live; changes are announced."""
         if not hasattr(self, "ledger"):
@@ -362,6 +421,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not hasattr(self, "ledger"):
             return
         self.bell.messages.clear()
+        self.redis.delete(CIRCUITS)
         for _ in range(LOSSES_PER_PROVIDER * len(CHAIN) * 3):
             self.pass_time(LEASE_MS)
             self.sweeper.once()
@@ -374,6 +434,6 @@ class LedgerMachine(RuleBasedStateMachine):
         self.jobs_keep_their_word()
         assert self.ended.keys() == self.jobs.keys(), "no accepted job is lost"
         self.pass_time(DAY_MS)
-        counters = {"voice:transitions", "voice:ended", *(f"voice:provider:{name}" for name in CHAIN)}
+        counters = {"voice:transitions", "voice:ended", STREAM, *(f"voice:provider:{name}" for name in CHAIN)}
         left = {key.decode() for key in self.redis.scan_iter()}
         assert left <= counters, "in the end everything has expired"

@@ -8,8 +8,7 @@ import pytest
 
 from shared.ledger import Status, take_census
 from shared.ledger.census import QueueState
-from shared.provider_stats import ProviderStats
-from tests.shared.ledger.machine import CHAIN, DEADLINE_MS, KEYS, LEASE_MS, make_ledger, result, submit
+from tests.shared.ledger.machine import CHAIN, DEADLINE_MS, KEYS, make_ledger, result, submit
 
 
 @pytest.fixture
@@ -61,11 +60,3 @@ def test_a_fenced_end_and_one_past_the_deadline_are_counted_once(redis, ledger):
     ledger.succeed(claim, result(KEYS[0]))
     assert take_census(redis, CHAIN).ended[Status.FAILED] == 1
     assert take_census(redis, CHAIN).ended[Status.SUCCEEDED] == 0
-
-
-def test_a_lost_worker_is_a_failure_of_its_provider(redis, ledger):
-    _, submitted = submit(ledger, KEYS[0])
-    ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
-    ledger.frozen_ms += LEASE_MS
-    ledger.sweep()
-    assert ProviderStats(redis).totals(CHAIN)[CHAIN[0]].failures == {"worker_lost": 1}

@@ -10,8 +10,7 @@ import pytest
 
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited, StateUnavailable
 from shared.ledger import Attempt, Idempotency, Status, TransitionReader
-from shared.ledger.store import KEEP_LIVE_MS, LOSSES_PER_PROVIDER, RING_AGAIN_MS
-from shared.ledger.sweep import next_provider
+from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
 from tests.servers import running_redis
 from tests.shared.ledger.machine import (
     CHAIN,
@@ -135,7 +134,8 @@ def test_a_lost_lease_goes_back_to_the_queue_and_is_told_in_attempts(ledger):
     job_id, submitted = submit(ledger, KEYS[0])
     ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
     ledger.frozen_ms += LEASE_MS
-    [waiting] = ledger.sweep()
+    [waiting], lost = ledger.sweep()
+    assert lost == [CHAIN[0]]
     job = ledger.job(job_id)
     assert waiting.rendering_id == submitted.rendering_id
     assert job.status is Status.QUEUED
@@ -149,7 +149,7 @@ def test_a_renewed_lease_is_kept(ledger):
     ledger.frozen_ms += LEASE_MS - 1000
     assert ledger.renew(claim) == "kept"
     ledger.frozen_ms += LEASE_MS - 1000
-    assert ledger.sweep() == []
+    assert ledger.sweep() == ([], [])
 
 
 def test_a_zombie_is_fenced(ledger):
@@ -176,7 +176,7 @@ def test_a_retry_moves_the_rendering_to_the_next_queue(ledger):
     job_id, submitted = submit(ledger, KEYS[0])
     claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
     record = Attempt(CHAIN[0], "engine_failed", 'It said: "no".', 12)
-    assert ledger.pass_on(claim.rendering_id, claim.attempt, CHAIN[1], record) == "queued"
+    assert ledger.pass_on(claim.rendering_id, claim.attempt, CHAIN[1], [record]) == "queued"
     job = ledger.job(job_id)
     assert (job.queue, job.attempts) == (CHAIN[1], (record,))
     assert ledger.claim(submitted.rendering_id, CHAIN[1], "worker").attempt == claim.attempt + 1
@@ -309,7 +309,7 @@ def test_a_job_past_its_deadline_fails_without_a_worker(ledger):
     job_id, submitted = submit(ledger, KEYS[0])
     ledger.frozen_ms += DEADLINE_MS
     assert ledger.job(job_id).error.code == "deadline_exceeded", "told before the sweep has come"
-    assert ledger.sweep() == []
+    assert ledger.sweep() == ([], [])
     assert ledger.job(job_id).error.code == "deadline_exceeded"
     assert ledger.claim(submitted.rendering_id, CHAIN[0], "worker") is None
 
@@ -351,9 +351,9 @@ def test_a_joiner_has_a_deadline_of_its_own(ledger):
 
 def test_a_doorbell_that_nobody_answers_is_rung_again(ledger):
     submit(ledger, KEYS[0])
-    assert ledger.sweep() == []
+    assert ledger.sweep() == ([], [])
     ledger.frozen_ms += RING_AGAIN_MS
-    assert len(ledger.sweep()) == 1
+    assert len(ledger.sweep()[0]) == 1
 
 
 def test_what_has_ended_is_kept_for_a_while_only(ledger, redis):
@@ -420,19 +420,3 @@ def test_a_ledger_out_of_reach_says_so(tmp_path, every_redis):
         with pytest.raises(StateUnavailable):
             submit(ledger, KEYS[0])
         server.start()
-
-
-def attempt(provider, code):
-    return Attempt(provider, code, "", 1)
-
-
-def test_the_next_provider_is_the_first_that_lives_and_has_not_failed():
-    chain = ("a", "b", "c")
-    assert next_provider(chain, [], {"a", "b", "c"}) == "a"
-    assert next_provider(chain, [], {"c"}) == "c"
-    assert next_provider(chain, [attempt("a", "engine_failed")], {"a", "b"}) == "b"
-    assert next_provider(chain, [attempt("a", "engine_failed")], {"a"}) == "b", "it waits for a worker"
-    assert next_provider(chain, [attempt("a", "worker_lost")], {"a", "b"}) == "a", "a crash is tried again"
-    lost = [attempt("a", "worker_lost")] * LOSSES_PER_PROVIDER
-    assert next_provider(chain, lost, {"a", "b"}) == "b"
-    assert next_provider(chain, [attempt(name, "engine_failed") for name in chain], {"a", "b", "c"}) is None

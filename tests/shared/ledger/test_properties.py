@@ -38,6 +38,7 @@ def test_no_order_of_events_breaks_the_ledger(every_redis):
     run_state_machine_as_test(machine_on(every_redis), settings=RUNS)
 
 
+CURRENT = "redis.call('HGET', rendering_key(id), 'attempt') == attempt"
 MUTANTS = {
     "no fence": ("fenced", "finish", "not is_live(state) or current ~= attempt", "not is_live(state)"),
     "no ringing again": ("nothing is left", "sweep", "table.insert(waiting,", "table.insert({},"),
@@ -46,6 +47,19 @@ MUTANTS = {
     "no index of all": ("listed", "submit", "{JOBS, JOBS .. ':' .. owner}", "{JOBS .. ':' .. owner}"),
     "no idempotency": ("makes one job", "submit", "if its and its[1]", "if false"),
     "no comparison of bodies": ("stands for one request", "submit", "reserved ~= body", "false"),
+    "no end of probes": (
+        "one at a time",
+        "claim",
+        "redis.call('ZADD', CIRCUITS, now",
+        "redis.call('ZSCORE', CIRCUITS, '') -- ",
+    ),
+    "no heed of circuits": (
+        "lets nobody through",
+        "claim",
+        "if now < tonumber(probe_ms) then",
+        "if false then",
+    ),
+    "no usage of the fenced": ("written down", "finish", "if usage ~= ''", f"if usage ~= '' and {CURRENT}"),
     "no word of claims": ("announced", "claim", "announce(id, 'running')\nreturn", "return"),
 }
 

@@ -1,0 +1,60 @@
+"""The audio that renderings gave, kept beside their jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from shared.connections import state_errors
+from shared.ledger.reading import JobReader
+from shared.ledger.records import Result
+from shared.usage import STREAM
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from shared.usage import Usage
+
+
+class ResultStore(JobReader):
+    """Results in the state Redis. Every method raises `StateUnavailable` when that cannot be reached."""
+
+    def __init__(self, redis: Redis, *, deadline_ms: int, job_ttl_ms: int) -> None:
+        super().__init__(redis)
+        self._deadline_ms = deadline_ms
+        self._ttl_ms = job_ttl_ms
+
+    def store_result(
+        self, rendering: str, result: Result, data: bytes, usage: Usage | None = None
+    ) -> tuple[Result, bytes]:
+        """Keep the audio for the jobs, once: gives what the first attempt stored, this one or another.
+
+        What the attempt used is written down in the same step, whichever was first.
+        """
+        with state_errors(), self.redis.pipeline() as pipe:
+            kept_ms = self._deadline_ms + self._ttl_ms
+            pipe.set(_audio_key(rendering), result.pack(data), nx=True, px=kept_ms)
+            if usage:
+                pipe.xadd(STREAM, {"usage": usage.to_json()})
+            is_first, *_ = pipe.execute()
+        return (result, data) if is_first else self.result(rendering) or (result, data)
+
+    def note_usage(self, usage: Usage) -> None:
+        """Write down what an attempt used that has nothing to tell the ledger any more."""
+        with state_errors():
+            self.redis.xadd(STREAM, {"usage": usage.to_json()})
+
+    def keep_audio(self, rendering: str, result: Result, data: bytes) -> None:
+        """Keep the audio of a rendering that has ended, for a job's time to live from now."""
+        with state_errors():
+            if not self.redis.pexpire(_audio_key(rendering), self._ttl_ms):
+                self.redis.set(_audio_key(rendering), result.pack(data), px=self._ttl_ms)
+
+    def result(self, rendering: str) -> tuple[Result, bytes] | None:
+        """Give the audio of a rendering that has one."""
+        with state_errors():
+            value = cast("bytes | None", self.redis.get(_audio_key(rendering)))
+        return None if value is None else Result.unpack(value)
+
+
+def _audio_key(rendering: str) -> str:
+    return f"voice:result:{rendering}"

@@ -1,0 +1,46 @@
+"""What becomes of attempts, told to those who count: the statistics and the circuit breakers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.circuits import Circuits
+from shared.provider_stats import ProviderStats
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from shared.provider_stats import Synthesis
+    from shared.usage import Usage
+
+
+class Outcomes:
+    """Where workers and sweeps report how attempts ended.
+
+    Every method raises `StateUnavailable` when Redis cannot be reached.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._stats = ProviderStats(redis)
+        self._circuits = Circuits(redis)
+
+    def spoke(self, provider: str, synthesis: Synthesis, *, is_probe: bool = False) -> None:
+        """Count an utterance that was spoken; `is_probe` tells that an open circuit let it through."""
+        self._stats.note_synthesis(provider, synthesis)
+        self._circuits.note(provider, has_failed=False, is_probe=is_probe)
+
+    def used(self, usage: Usage) -> None:
+        """Count what an attempt used that made sound, whatever became of it."""
+        self._stats.note_usage(usage)
+
+    def refused(self, provider: str, code: str) -> None:
+        """Count sound that was refused while the attempt goes on: the provider tries once more."""
+        self._stats.note_failure(provider, code)
+
+    def failed(
+        self, provider: str, code: str, *, is_provider_fault: bool = True, is_probe: bool = False
+    ) -> None:
+        """Count an attempt that gave no audio; what is no fault of the provider leaves its circuit alone."""
+        self._stats.note_failure(provider, code)
+        if is_provider_fault:
+            self._circuits.note(provider, has_failed=True, is_probe=is_probe)

@@ -1,0 +1,1 @@
+"""A provider that somebody adds: one file, one entry in the catalogue, nothing else."""
