@@ -141,6 +141,10 @@ class NoVoiceSample(RequestError):
 
     code = "no_voice_sample"
 
+    def __init__(self, detail: str | None = None, *, field: str = "fallback") -> None:
+        self.field = field
+        super().__init__(detail)
+
 
 class SsmlNotSupported(RequestError):
     """The text holds SSML; send plain text, and speed and pitch as fields."""

@@ -99,8 +99,7 @@ class Router:
         """
         enabled = self._enabled(utterance, voice)
         unfit = self._unfit(enabled, utterance)
-        fit = tuple(name for name in enabled if name not in unfit)
-        chain = fit[:1] if utterance.fallback is Fallback.NEVER else fit
+        chain = tuple(name for name in enabled if name not in unfit)
         turn = next_turn(chain, (), roll_call)
         if turn is None or not turn.can_speak:
             raise _nobody(chain, roll_call)
@@ -111,14 +110,17 @@ class Router:
         )
 
     def _enabled(self, utterance: Utterance, voice: VoiceConfig) -> tuple[str, ...]:
-        """Give the enabled providers that the request and its personality name, best first, never empty."""
+        """Give the enabled providers that the request and its personality name, best first, never empty.
+
+        With `never` it is the first of them only.
+        """
         own = (voice.provider,) if voice.provider else ()
         chain = (*own, *(voice.fallback_chain or self.chains[utterance.quality]))
         wanted = (utterance.provider,) if utterance.provider else tuple(dict.fromkeys(chain))
         enabled = tuple(name for name in wanted if name in self.enabled)
         if not enabled:
             raise NoProvider(f"None of {', '.join(wanted)} is enabled here.")
-        return enabled
+        return enabled[:1] if utterance.fallback is Fallback.NEVER else enabled
 
     def _unfit(self, enabled: Sequence[str], utterance: Utterance) -> dict[str, PassedOver]:
         """Give those that cannot speak the utterance as it is, and why; never all of them."""

@@ -57,6 +57,7 @@ PARAMETERS: dict[str, tuple[dict[str, Any], ...]] = {
         _parameter("personality_id", {"type": "string", "format": "uuid"}, "Only this personality's."),
         *_PAGE,
     ),
+    "voices.load": (),
     "keys.create": (),
     "keys.index": _PAGE,
 }

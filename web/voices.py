@@ -71,7 +71,7 @@ def load(personality_id: str) -> Response:
     """Have every provider that clones take the sample's voice into memory, ahead of the first synthesis."""
     personality = farm().personalities.get(checked(personality_id))
     if not personality.has_sample:
-        raise NoVoiceSample
+        raise NoVoiceSample("This personality has no voice sample; upload one first.", field="personality_id")
     return as_json(
         schemas.VoiceLoaded(
             success=False,

@@ -72,6 +72,8 @@ def test_the_chain_passes_over_who_does_not_speak_the_language_and_says_so():
     assert (french.chain, french.provider, french.passed_over) == (("piper", "espeak"), "piper", ())
     assert route(router, language="fr", fallback=Fallback.NEVER).chain == ("piper",)
     with pytest.raises(LanguageNotSupported, match="piper cannot speak 'en'"):
+        route(router, fallback=Fallback.NEVER)
+    with pytest.raises(LanguageNotSupported, match="piper cannot speak 'en'"):
         route(router, provider="piper")
 
 
