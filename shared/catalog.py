@@ -36,6 +36,8 @@ class ProviderSpec:
     """Whether it speaks with a personality's own voice sample."""
     is_thread_safe: bool = False
     """Whether threads may share one provider object, so that its pool is of threads."""
+    device: str = "cpu"
+    """What its speech is computed on."""
     is_random: bool = False
     """Whether it speaks a text otherwise each time, so that it is worth another try."""
     equip: Callable[[Settings], Equipment] | None = None
@@ -109,6 +111,7 @@ CATALOG: Mapping[str, ProviderSpec] = {
             extra="google",
             languages=GOOGLE_VOICES.languages,
             clones=False,
+            device="cloud",
             is_thread_safe=True,
             equip=google_equipment,
         ),

@@ -110,11 +110,12 @@ def _begin_parent(sender: Any, **_: Any) -> None:
     settings = Settings.load()
     state = worker_client(settings.state_url)
     presence = Presence(state)
+    spec = pool_spec()
     worker = Worker(
         name=sender.hostname,
-        provider=pool_spec().name,
+        provider=spec.name,
         slots=sender.pool.num_processes,
-        device="cpu",
+        device=spec.device,
         pid=os.getpid(),
     )
     threading.Thread(target=_beat, args=(presence, worker), name="heartbeat", daemon=True).start()

@@ -232,6 +232,7 @@ def test_as_many_requests_are_under_way_at_once_as_the_pool_has_threads(google, 
     assert {ended(http, job)["provider"] for job in jobs} == {"google_tts"}
     workers = Presence(farm.redis.client(1)).workers()
     assert {worker.provider: worker.slots for worker in workers} == {"espeak": 2, "google_tts": THREADS}
+    assert {worker.provider: worker.device for worker in workers} == {"espeak": "cpu", "google_tts": "cloud"}
     assert psutil.Process(farm["google_tts"].process.pid).children() == [], "one process, loaded once"
 
 
