@@ -13,17 +13,20 @@ if TYPE_CHECKING:
     from redis import Redis
 
 CIRCUITS = "voice:circuits"
-_REASONS, _HELD = "voice:circuits:why", "voice:circuits:held"
+REASONS, _HELD = "voice:circuits:why", "voice:circuits:held"
 PROBE_AFTER_MS = 15_000
 """How long an open circuit lets nobody through, and how long each of its probes has."""
 WINDOW_S = 30
 MIN_ATTEMPTS = 20
 _MIN_FAILED = 0.5
+# A few workers cannot fail so often in that time when each failure takes long, so such an attempt counts as
+# several: one for each of these, and five at most.
+_COUNTS_PER_MS, _MAX_COUNT = WINDOW_S * 1000 / MIN_ATTEMPTS, 5
 
 # Returns 'opened', 'closed' or ''.
 _NOTE = """
-local provider, outcome, is_probe = ARGV[1], ARGV[2], ARGV[3] == '1'
-local probe_after_ms, window_s, min_attempts, min_failed = unpack(ARGV, 4, 7)
+local provider, outcome, is_probe, times = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
+local probe_after_ms, window_s, min_attempts, min_failed = unpack(ARGV, 5, 8)
 local circuits, reasons, outcomes, held = unpack(KEYS)
 local now_s, microseconds = unpack(redis.call('TIME'))
 
@@ -46,7 +49,7 @@ if redis.call('ZSCORE', circuits, provider) then
   return 'closed'
 end
 
-redis.call('HINCRBY', outcomes, outcome .. ':' .. now_s, 1)
+redis.call('HINCRBY', outcomes, outcome .. ':' .. now_s, times)
 redis.call('EXPIRE', outcomes, window_s)
 local count = {spoke = 0, failed = 0}
 local fields = redis.call('HGETALL', outcomes)
@@ -81,8 +84,9 @@ class CircuitState(StrEnum):
 class Circuits:
     """The breakers, in the state Redis, by the server's clock.
 
-    A closed circuit opens when at least half of at least 20 attempts within 30 s failed. An open one lets a
-    probe through every 15 s, which the ledger's `claim` hands out; when one speaks, it closes.
+    A closed circuit opens when at least half of at least 20 attempts within 30 s failed, where one of several
+    seconds counts as up to five. An open one lets a probe through every 15 s, which the ledger's `claim`
+    hands out; when one speaks, it closes.
 
     voice:circuits               zset  those that are open, by when each lets the next probe through (ms)
     voice:circuits:why           hash  why each of them is open
@@ -96,13 +100,18 @@ class Circuits:
         self._redis = redis
         self._note = redis.register_script(_NOTE)
 
-    def note(self, provider: str, *, has_failed: bool, is_probe: bool = False) -> None:
+    def note(
+        self, provider: str, *, has_failed: bool, duration_ms: float = 0.0, is_probe: bool = False
+    ) -> None:
         """Take an attempt's outcome into account; an open circuit heeds its probes only."""
         outcome = "failed" if has_failed else "spoke"
-        keys = [CIRCUITS, _REASONS, f"voice:outcomes:{provider}", _HELD]
+        times = min(max(int(duration_ms / _COUNTS_PER_MS), 1), _MAX_COUNT)
+        keys = [CIRCUITS, REASONS, f"voice:outcomes:{provider}", _HELD]
         limits = [PROBE_AFTER_MS, WINDOW_S, MIN_ATTEMPTS, _MIN_FAILED]
         with state_errors():
-            turn = cast("bytes", self._note(keys, [provider, outcome, int(is_probe), *limits])).decode()
+            turn = cast(
+                "bytes", self._note(keys, [provider, outcome, int(is_probe), times, *limits])
+            ).decode()
         if turn:
             log.warning("circuit_opened" if turn == "opened" else "circuit_closed", provider=provider)
 
@@ -113,15 +122,21 @@ class Circuits:
         """
         with state_errors(), self._redis.pipeline() as pipe:
             pipe.zadd(CIRCUITS, {provider: until_ms})
-            pipe.hset(_REASONS, provider, why)
+            pipe.hset(REASONS, provider, why)
             pipe.sadd(_HELD, provider)
             pipe.execute()
+
+    def release(self, provider: str) -> None:
+        """Close the circuit if it is held open."""
+        if self.is_held(provider):
+            self.close(provider)
+            log.info("circuit_released", provider=provider)
 
     def close(self, provider: str) -> None:
         """Let everybody through again."""
         with state_errors(), self._redis.pipeline() as pipe:
             pipe.zrem(CIRCUITS, provider)
-            pipe.hdel(_REASONS, provider)
+            pipe.hdel(REASONS, provider)
             pipe.srem(_HELD, provider)
             pipe.execute()
 
@@ -129,9 +144,3 @@ class Circuits:
         """Tell whether it is held open, rather than for its failures."""
         with state_errors():
             return bool(self._redis.sismember(_HELD, provider))
-
-    def reasons(self) -> dict[str, str]:
-        """Give why each circuit that is not closed was opened."""
-        with state_errors():
-            reasons = cast("dict[bytes, bytes]", self._redis.hgetall(_REASONS))
-        return {provider.decode(): why.decode() for provider, why in reasons.items()}

@@ -13,7 +13,6 @@ import redis
 import structlog
 
 from shared.cache import AudioCache, Invalidations, cache_key
-from shared.circuits import Circuits
 from shared.connections import AUDIO_TIMEOUT_S, FRONT_TIMEOUT_S, front_client, state_errors
 from shared.consents import Consents
 from shared.database import Database
@@ -83,7 +82,6 @@ class Farm:
     invalidations: Invalidations
     ledger: Ledger
     presence: Presence
-    circuits: Circuits
     stats: ProviderStats
     rate_limit: RateLimit
     doorbell: Doorbell
@@ -114,7 +112,6 @@ class Farm:
             invalidations=Invalidations(settings.audio_url),
             ledger=ledger,
             presence=Presence(state),
-            circuits=Circuits(state),
             stats=ProviderStats(state),
             rate_limit=RateLimit(state, settings.rate_limit_per_minute),
             doorbell=Doorbell.for_front(settings.broker_url, FRONT_TIMEOUT_S),

@@ -27,7 +27,8 @@ class Outcomes:
     def spoke(self, provider: str, synthesis: Synthesis, *, is_probe: bool = False) -> None:
         """Count an utterance that was spoken; `is_probe` tells that an open circuit let it through."""
         self._stats.note_synthesis(provider, synthesis)
-        self._circuits.note(provider, has_failed=False, is_probe=is_probe)
+        took_ms = synthesis.service_ms
+        self._circuits.note(provider, has_failed=False, duration_ms=took_ms, is_probe=is_probe)
 
     def used(self, usage: Usage) -> None:
         """Count what an attempt used that made sound, whatever became of it."""
@@ -38,9 +39,15 @@ class Outcomes:
         self._stats.note_failure(provider, code)
 
     def failed(
-        self, provider: str, code: str, *, is_provider_fault: bool = True, is_probe: bool = False
+        self,
+        provider: str,
+        code: str,
+        *,
+        duration_ms: float = 0.0,
+        is_provider_fault: bool = True,
+        is_probe: bool = False,
     ) -> None:
         """Count an attempt that gave no audio; what is no fault of the provider leaves its circuit alone."""
         self._stats.note_failure(provider, code)
         if is_provider_fault:
-            self._circuits.note(provider, has_failed=True, is_probe=is_probe)
+            self._circuits.note(provider, has_failed=True, duration_ms=duration_ms, is_probe=is_probe)

@@ -6,13 +6,13 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from shared.circuits import CIRCUITS, CircuitState
+from shared.circuits import CIRCUITS, REASONS, CircuitState
 from shared.connections import state_errors
-from shared.ledger.attempts import PassedOver
+from shared.ledger.attempts import Attempt, PassedOver
 from shared.provider_stats import ProviderStats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from redis import Redis
 
@@ -23,7 +23,7 @@ LIVE_FOR_MS = 7_000
 _ROLL_CALL = """
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local answer = {now_ms, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')}
+local answer = {now_ms, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'), redis.call('HGETALL', KEYS[2])}
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', 'voice:workers', now_ms - ARGV[1], '+inf')) do
   table.insert(answer, redis.call('GET', 'voice:worker:' .. name))
 end
@@ -52,12 +52,19 @@ class RollCall:
     """Every live one."""
     probes_ms: Mapping[str, int]
     """When each circuit that is not closed lets the next probe through, by provider."""
+    reasons: Mapping[str, str]
+    """Why each of them was opened."""
 
     def obstacle(self, provider: str) -> PassedOver | None:
         """Tell why a provider cannot take work; None when it can."""
         if not self.has_worker(provider):
             return PassedOver.NO_WORKER
         return PassedOver.CIRCUIT_OPEN if self.circuit(provider) is CircuitState.OPEN else None
+
+    def told(self, provider: str, obstacle: PassedOver) -> Attempt:
+        """Record that it was passed over."""
+        reason = self.reasons.get(provider, "") if obstacle is PassedOver.CIRCUIT_OPEN else ""
+        return Attempt.passed_over(provider, obstacle, reason)
 
     def has_worker(self, provider: str) -> bool:
         """Tell whether somebody works for it."""
@@ -102,13 +109,13 @@ class Presence:
     def roll_call(self) -> RollCall:
         """Find out who can take work, in one round trip."""
         with state_errors():
-            now_ms, circuits, *records = cast("list[Any]", self._roll_call([CIRCUITS], [LIVE_FOR_MS]))
+            found = cast("list[Any]", self._roll_call([CIRCUITS, REASONS], [LIVE_FOR_MS]))
+        now_ms, circuits, reasons, *records = found
         return RollCall(
             now_ms=now_ms,
             workers=tuple(Worker(**json.loads(record)) for record in records if record),
-            probes_ms={
-                name.decode(): int(score) for name, score in zip(circuits[::2], circuits[1::2], strict=True)
-            },
+            probes_ms={name: int(score) for name, score in _pairs(circuits)},
+            reasons=dict(_pairs(reasons)),
         )
 
     def workers(self) -> tuple[Worker, ...]:
@@ -138,3 +145,8 @@ class Presence:
     def _now_ms(self) -> int:
         seconds, microseconds = self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:
+    texts = iter([text.decode() for text in flat])
+    return zip(texts, texts, strict=True)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from shared.circuits import CircuitState
 from shared.ledger import take_census
+from shared.ledger.attempts import PassedOver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from shared.farm import Farm
     from shared.presence import RollCall
     from shared.provider_stats import ProviderTotals
@@ -51,12 +50,11 @@ def provider_statuses(farm: Farm) -> dict[str, ProviderStatus]:
     roll_call = farm.presence.roll_call()
     totals = farm.stats.totals(names)
     queues = take_census(farm.state, names).queues
-    reasons = farm.circuits.reasons()
     return {
         name: ProviderStatus(
             is_enabled=name in farm.router.enabled,
             is_available=name in farm.router.enabled and roll_call.obstacle(name) is None,
-            reason=_reason(farm, roll_call, reasons, name),
+            reason=_reason(farm, roll_call, name),
             workers=sum(worker.provider == name for worker in roll_call.workers),
             device=next((worker.device for worker in roll_call.workers if worker.provider == name), None),
             queue_depth=queues[name].depth,
@@ -67,7 +65,7 @@ def provider_statuses(farm: Farm) -> dict[str, ProviderStatus]:
     }
 
 
-def _reason(farm: Farm, roll_call: RollCall, reasons: Mapping[str, str], name: str) -> str | None:
+def _reason(farm: Farm, roll_call: RollCall, name: str) -> str | None:
     if name not in farm.router.catalog:
         return "This version does not have it."
     equipment = farm.router.equipment[name]
@@ -79,4 +77,4 @@ def _reason(farm: Farm, roll_call: RollCall, reasons: Mapping[str, str], name: s
         return f"No worker is running for it. {equipment.remedy or 'Start one; the Procfile has its line.'}"
     if roll_call.circuit(name) is CircuitState.CLOSED:
         return None
-    return reasons.get(name, "It failed too often lately.")
+    return roll_call.reasons.get(name, PassedOver.CIRCUIT_OPEN.detail)

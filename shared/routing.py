@@ -103,11 +103,10 @@ class Router:
         turn = next_turn(chain, (), roll_call)
         if turn is None or not turn.can_speak:
             raise _nobody(chain, roll_call)
-        obstacles = unfit | {attempt.provider: PassedOver(attempt.code) for attempt in turn.passed_over}
+        told = {name: Attempt.passed_over(name, why) for name, why in unfit.items()}
+        told |= {attempt.provider: attempt for attempt in turn.passed_over}
         before = enabled[: enabled.index(turn.provider)]
-        return Route(
-            chain, turn.provider, tuple(Attempt.passed_over(name, obstacles[name]) for name in before)
-        )
+        return Route(chain, turn.provider, tuple(told[name] for name in before))
 
     def _enabled(self, utterance: Utterance, voice: VoiceConfig) -> tuple[str, ...]:
         """Give the enabled providers that the request and its personality name, best first, never empty.
@@ -119,7 +118,8 @@ class Router:
         wanted = (utterance.provider,) if utterance.provider else tuple(dict.fromkeys(chain))
         enabled = tuple(name for name in wanted if name in self.enabled)
         if not enabled:
-            raise NoProvider(f"None of {', '.join(wanted)} is enabled here.")
+            names = f"{wanted[0]} is not" if len(wanted) == 1 else f"None of {', '.join(wanted)} is"
+            raise NoProvider(f"{names} enabled here.")
         return enabled[:1] if utterance.fallback is Fallback.NEVER else enabled
 
     def _unfit(self, enabled: Sequence[str], utterance: Utterance) -> dict[str, PassedOver]:
@@ -142,12 +142,12 @@ class Router:
 
 def _nobody(chain: Sequence[str], roll_call: RollCall) -> NoProvider:
     """Tell why none of a chain can take work, and when the first of its circuits lets a probe through."""
-    obstacles = ((name, roll_call.obstacle(name)) for name in chain)
-    reasons = [f"{name}: {why.detail}" for name, why in obstacles if why]
+    obstacles = {name: why for name in chain if (why := roll_call.obstacle(name))}
+    reasons = [f"{name}: {roll_call.told(name, why).detail}" for name, why in obstacles.items()]
     waits_s = [
         (roll_call.probes_ms[name] - roll_call.now_ms) / 1000
-        for name in chain
-        if roll_call.obstacle(name) is PassedOver.CIRCUIT_OPEN
+        for name, why in obstacles.items()
+        if why is PassedOver.CIRCUIT_OPEN
     ]
     error = NoProvider(" ".join(reasons))
     if waits_s:

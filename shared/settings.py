@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         description="Enabled providers, separated by commas. Default: those that are installed and have a "
         "voice or credentials.",
     )
-    chains: dict[Quality, tuple[str, ...]] = Field(
+    chains: dict[Quality, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         default_factory=dict,
         alias="VOICEFARM_CHAINS",
         description='JSON object that replaces chains, such as {"fast": ["espeak"]}.',

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.ledger.attempts import Attempt
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.ledger.attempts import Attempt
     from shared.presence import RollCall
 
 # How often a provider may lose an utterance (its process died) before the next provider is asked.
@@ -39,7 +38,7 @@ def next_turn(chain: Sequence[str], attempts: Sequence[Attempt], roll_call: Roll
         if obstacle is None:
             return Turn(name, can_speak=True, passed_over=tuple(passed_over))
         if all((attempt.provider, attempt.code) != (name, obstacle) for attempt in attempts):
-            passed_over.append(Attempt.passed_over(name, obstacle))
+            passed_over.append(roll_call.told(name, obstacle))
     return Turn(hopeful[0], can_speak=False) if hopeful else None
 
 

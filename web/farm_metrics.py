@@ -103,7 +103,7 @@ def _of_workers(providers: list[str], roll_call: RollCall) -> Iterator[Metric]:
     slots = GaugeMetricFamily("voicefarm_worker_slots", "Syntheses they do at once.", labels=["provider"])
     circuit = GaugeMetricFamily(
         "voicefarm_circuit_open",
-        "Whether a provider is left alone because it kept failing.",
+        "Whether a provider is left alone: it kept failing, or its budget is spent.",
         labels=["provider"],
     )
     for name in providers:

@@ -73,10 +73,11 @@ def _begin_to_speak(**_: Any) -> None:
     state = worker_client(settings.state_url)
     spec = pool_spec()
     database, outbox = Database(settings.database_url), Outbox(state)
-    followers: list[UsageWriter | BudgetWatch] = [UsageWriter(database, outbox)]
-    if (limit_usd := settings.monthly_budgets_usd.get(spec.name)) is not None:
-        report = UsageReport(database, outbox)
-        followers.append(BudgetWatch(spec.name, limit_usd, report, Circuits(state)))
+    budget_usd, report = settings.monthly_budgets_usd.get(spec.name), UsageReport(database, outbox)
+    followers = (
+        UsageWriter(database, outbox),
+        BudgetWatch(spec.name, budget_usd, report, Circuits(state)),
+    )
 
     def wake_followers() -> None:
         for follower in followers:

@@ -245,7 +245,11 @@ class Renderer:
             if self._ledger.pass_on(*this, turn.provider, told, usage=usage) == "queued":
                 self._doorbell.ring(turn.provider, claim.rendering_id)
         self._outcomes.failed(
-            self.name, error.code, is_provider_fault=error.is_provider_fault, is_probe=claim.is_probe
+            self.name,
+            error.code,
+            duration_ms=work.meter.elapsed_ms,
+            is_provider_fault=error.is_provider_fault,
+            is_probe=claim.is_probe,
         )
 
     def _failure(self, work: _Work, error: ProviderError) -> Attempt:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from shared.catalog import CATALOG
+from shared.circuits import CircuitState
 from shared.cli.client import FarmClient, FarmRefused
 from shared.cli.state_folder import known_settings, names_redis
 from shared.errors import SettingsError, StateUnavailable
 from shared.farm import Farm
 from shared.health import Finding, examine
+from shared.provider_status import provider_statuses
 from shared.samples.store import SampleStore
 from shared.settings import Settings
 
@@ -80,16 +82,23 @@ def _samples(settings: Settings) -> Finding:
 
 
 def _providers(farm: Farm) -> Iterator[Finding]:
+    """Look at what each provider has here, and whether the running farm lets it speak."""
+    try:
+        statuses = provider_statuses(farm)
+    except StateUnavailable:  # which is told already
+        statuses = {}
     for name in CATALOG:
         part = f"provider {name}"
         is_enabled = name in farm.router.enabled
-        equipment = farm.router.equipment[name]
-        if equipment.problem is not None:
+        equipment, status = farm.router.equipment[name], statuses.get(name)
+        if status and status.workers and status.circuit is CircuitState.CLOSED:
+            yield Finding(part, None)
+        elif equipment.problem is not None:
             yield Finding(part, equipment.problem, equipment.remedy, is_needed=is_enabled)
         elif not is_enabled:
             yield Finding(part, "It is not enabled.", "Name it in VOICEFARM_PROVIDERS.", is_needed=False)
         else:
-            yield Finding(part, None)
+            yield Finding(part, status.reason if status else None, is_needed=False)
 
 
 def _web(settings: Settings) -> Finding:

@@ -27,7 +27,7 @@ class PassedOver(StrEnum):
 
 _DETAILS = {
     PassedOver.NO_WORKER: "No worker is running for it.",
-    PassedOver.CIRCUIT_OPEN: "Its circuit is open; it is asked again later.",
+    PassedOver.CIRCUIT_OPEN: "Its circuit is open, so it is not asked now.",
     PassedOver.LANGUAGE: "It does not speak this language.",
     PassedOver.VOICE: "It does not speak with a cloned voice.",
 }
@@ -43,9 +43,9 @@ class Attempt:
     duration_ms: int
 
     @classmethod
-    def passed_over(cls, provider: str, why: PassedOver) -> Self:
-        """Record that a provider was not tried."""
-        return cls(provider, why, why.detail, 0)
+    def passed_over(cls, provider: str, why: PassedOver, reason: str = "") -> Self:
+        """Record that a provider was not tried, and the reason behind it if there is one."""
+        return cls(provider, why, f"{why.detail} {reason}".rstrip(), 0)
 
     @property
     def was_tried(self) -> bool:

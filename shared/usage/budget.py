@@ -29,12 +29,13 @@ class BudgetWatch:
     """One process's thread that holds a provider's circuit open while its budget is spent.
 
     Looked at after each synthesis of this process, so several that run at once may go beyond it together.
+    Without a limit it lets go of what an earlier one held.
     """
 
     def __init__(
         self,
         provider: str,
-        limit_usd: Decimal,
+        limit_usd: Decimal | None,
         report: UsageReport,
         circuits: Circuits,
         *,
@@ -71,14 +72,15 @@ class BudgetWatch:
         Raises:
             StateUnavailable: Redis or the database cannot be reached; the circuit is as it was.
         """
+        if self._limit_usd is None:
+            self._circuits.release(self._provider)
+            return
         now = self._clock()
         spent_usd = self._report.month_to_date(self._provider)
         if spent_usd < self._limit_usd:
-            if self._circuits.is_held(self._provider):
-                self._circuits.close(self._provider)
-                log.info("budget_is_left", provider=self._provider)
+            self._circuits.release(self._provider)
         elif not self._circuits.is_held(self._provider):
-            why = f"Its budget of {self._limit_usd} US dollars for {now:%B %Y} is spent ({spent_usd:.2f})."
+            why = f"Its budget of {self._limit_usd:f} US dollars for {now:%B %Y} is spent ({spent_usd:f})."
             self._circuits.hold_open(self._provider, round(_next_month(now).timestamp() * 1000), why)
             log.warning("budget_is_spent", provider=self._provider, limit_usd=str(self._limit_usd))
 

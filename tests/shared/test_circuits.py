@@ -58,6 +58,19 @@ def test_it_opens_when_half_of_enough_attempts_failed(redis, circuits, spoke, fa
     assert state(redis, "espeak") is CircuitState.CLOSED, "each provider has its own"
 
 
+def test_slow_attempts_count_as_several_because_few_of_them_fit_into_the_time(redis, circuits):
+    for _ in range(3):
+        circuits.note("piper", has_failed=True, duration_ms=30_000)
+    assert state(redis) is CircuitState.CLOSED
+    circuits.note("piper", has_failed=True, duration_ms=30_000)
+    assert state(redis) is CircuitState.OPEN
+    for _ in range(8):
+        circuits.note("espeak", has_failed=False, duration_ms=3_000)
+    for _ in range(15):
+        circuits.note("espeak", has_failed=True, duration_ms=300)
+    assert state(redis, "espeak") is CircuitState.CLOSED, "16 spoke"
+
+
 def test_what_is_long_ago_does_not_count(redis, circuits):
     note(circuits, failed=MIN_ATTEMPTS - 1)
     pass_time(redis, (WINDOW_S + 1) * 1000)
@@ -67,9 +80,9 @@ def test_what_is_long_ago_does_not_count(redis, circuits):
     assert redis.ttl("voice:outcomes:piper") <= WINDOW_S
 
 
-def test_its_reason_says_how_many_failed(circuits):
+def test_its_reason_says_how_many_failed(redis, circuits):
     note(circuits, spoke=5, failed=15)
-    assert circuits.reasons() == {"piper": f"15 of 20 attempts within {WINDOW_S} s failed."}
+    assert Presence(redis).roll_call().reasons == {"piper": f"15 of 20 attempts within {WINDOW_S} s failed."}
 
 
 def test_it_is_due_a_probe_after_a_while_that_decides(redis, circuits):
@@ -80,7 +93,7 @@ def test_it_is_due_a_probe_after_a_while_that_decides(redis, circuits):
     assert state(redis) is CircuitState.OPEN
     circuits.note("piper", has_failed=False, is_probe=True)
     assert state(redis) is CircuitState.CLOSED
-    assert circuits.reasons() == {}
+    assert Presence(redis).roll_call().reasons == {}
     note(circuits, failed=MIN_ATTEMPTS - 1)
     assert state(redis) is CircuitState.CLOSED, "it begins anew"
 
@@ -97,9 +110,9 @@ def test_one_that_is_held_open_stays_so_until_its_time_or_its_release(redis, cir
     note(circuits, spoke=MIN_ATTEMPTS, failed=MIN_ATTEMPTS)
     pass_time(redis, PROBE_AFTER_MS)
     assert state(redis) is CircuitState.OPEN
-    assert circuits.reasons() == {"piper": "The budget is spent."}
+    assert Presence(redis).roll_call().reasons == {"piper": "The budget is spent."}
     circuits.close("piper")
-    assert (state(redis), circuits.reasons()) == (CircuitState.CLOSED, {})
+    assert (state(redis), Presence(redis).roll_call().reasons) == (CircuitState.CLOSED, {})
 
 
 def test_a_callers_fault_opens_no_circuit(redis):

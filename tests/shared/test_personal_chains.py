@@ -27,7 +27,7 @@ def chain_of(voice, enabled="xtts_v2,google_tts,piper,espeak", **fields):
     router = Router.from_settings(Settings.load(VOICEFARM_PROVIDERS=enabled), catalog)
     workers = tuple(Worker(name=name, provider=name, slots=1, device="cpu", pid=1) for name in catalog)
     return router.route(
-        utterance(**({"quality": Quality.HIGH} | fields)), voice, RollCall(0, workers, {})
+        utterance(**({"quality": Quality.HIGH} | fields)), voice, RollCall(0, workers, {}, {})
     ).chain
 
 

@@ -37,7 +37,7 @@ def router_of(providers: str | None = None, **equipment: Equipment) -> Router:
 
 def route(router, *, live=("piper", "espeak"), **fields):
     workers = tuple(Worker(name=name, provider=name, slots=1, device="cpu", pid=1) for name in live)
-    return router.route(utterance(**fields), VoiceConfig(), RollCall(0, workers, {}))
+    return router.route(utterance(**fields), VoiceConfig(), RollCall(0, workers, {}, {}))
 
 
 def speaking(*languages: str, fingerprint: str = "") -> Equipment:
@@ -97,7 +97,7 @@ def test_while_every_circuit_is_open_the_caller_is_told_when_to_come_again():
     workers = tuple(
         Worker(name=name, provider=name, slots=1, device="cpu", pid=1) for name in ("piper", "espeak")
     )
-    roll_call = RollCall(1000, workers, {"piper": 15_000, "espeak": 8_500})
+    roll_call = RollCall(1000, workers, {"piper": 15_000, "espeak": 8_500}, {})
     with pytest.raises(NoProvider, match=r"piper: Its circuit is open.*espeak: Its circuit") as refusal:
         router.route(utterance(), VoiceConfig(), roll_call)
     assert refusal.value.retry_after_s == 8

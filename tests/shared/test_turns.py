@@ -12,7 +12,8 @@ CHAIN = ("a", "b", "c")
 def roll_call(live, *, opened="", due=""):
     """A roll call of these providers' workers, some with a circuit that is open or due a probe."""
     workers = tuple(Worker(name=name, provider=name, slots=1, device="cpu", pid=1) for name in live)
-    return RollCall(1000, workers, dict.fromkeys(opened, 1001) | dict.fromkeys(due, 1000))
+    probes_ms = dict.fromkeys(opened, 1001) | dict.fromkeys(due, 1000)
+    return RollCall(1000, workers, probes_ms, dict.fromkeys(probes_ms, "It kept failing."))
 
 
 def attempt(provider, code):
@@ -52,6 +53,7 @@ def test_those_passed_over_are_told_once_and_get_their_turn_later():
         ("b", PassedOver.CIRCUIT_OPEN),
     ]
     assert all(told.detail and told.duration_ms == 0 for told in turn.passed_over)
+    assert turn.passed_over[1].detail.endswith("It kept failing."), "why its circuit is open is told"
     assert next_turn(CHAIN, turn.passed_over, roll_call("bc", opened="b")).passed_over == ()
     failed = [*turn.passed_over, attempt("c", "engine_failed")]
     assert next_turn(CHAIN, failed, roll_call("abc")).provider == "a"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import soundfile
 
-from shared.errors import EngineFailed, ModelLoadFailed, NothingToSay, VoiceNotFound
+from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
 from shared.google_voices import (
     class_of,
     google_equipment,
@@ -21,7 +21,7 @@ from shared.google_voices import (
     voice_table,
     with_voice,
 )
-from workers.audio import is_audible, stretch
+from workers.audio import stretch
 from workers.provider import AudioChunk
 from workers.text import split_text
 
@@ -94,13 +94,11 @@ class GoogleProvider:
             VoiceNotFound: Google has no such voice, or the table has none for the language.
             UtteranceRefused, QuotaExceeded, CredentialsRefused, EngineUnavailable, EngineTimeout: Google's
                 own answer, or none.
-            NothingToSay: nothing in the text can be heard.
             EngineFailed: Google gave something that is no WAV file.
         """
         voice = self._choose(utterance)
         how = _Delivery.of(utterance, class_of(voice.name))
         until_s = time.monotonic() + _SHARE_OF_TIME * self._settings.synthesis_timeout_seconds
-        was_heard = False
         for part in split_text(utterance.text, MAX_REQUEST_BYTES):
             spoken = self._client.speak(
                 part,
@@ -110,11 +108,7 @@ class GoogleProvider:
                 pitch_semitones=how.semitones,
                 timeout_s=min(self._settings.google_timeout_seconds, max(until_s - time.monotonic(), 0)),
             )
-            chunk = stretch(_decode(spoken), speed=how.speed_left, pitch_semitones=how.semitones_left)
-            was_heard = was_heard or is_audible(chunk)
-            yield chunk
-        if not was_heard:
-            raise NothingToSay("Google found nothing to say in this text")
+            yield stretch(_decode(spoken), speed=how.speed_left, pitch_semitones=how.semitones_left)
 
     def price_usd(self, utterance: Utterance) -> float:
         """Give what Google charges for every character of the text, spaces included.

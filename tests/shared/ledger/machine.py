@@ -118,7 +118,7 @@ class Pools:
         workers = tuple(Worker(name=name, provider=name, slots=1, device="cpu", pid=1) for name in CHAIN)
         circuits = self._ledger.redis.zrange(CIRCUITS, 0, -1, withscores=True)
         probes_ms = {name.decode(): int(probe_ms) for name, probe_ms in circuits}
-        return RollCall(self._ledger.frozen_ms, workers, probes_ms)
+        return RollCall(self._ledger.frozen_ms, workers, probes_ms, {})
 
 
 class Unheeded:

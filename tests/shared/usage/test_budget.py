@@ -51,7 +51,7 @@ def test_the_circuit_opens_when_the_budget_is_spent_and_says_so(redis, spend, wa
     assert watch(3) is CircuitState.CLOSED
     spend(3)
     assert watch(3) is CircuitState.OPEN
-    assert "budget" in Circuits(redis).reasons()["espeak"]
+    assert "budget" in Presence(redis).roll_call().reasons["espeak"]
     begins = datetime.fromtimestamp(redis.zscore(CIRCUITS, "espeak") / 1000, UTC)
     assert (begins.day, begins.hour, begins.minute) == (1, 0, 0)
     assert 0 < (begins - NOW).total_seconds() <= 31 * 86_400
@@ -64,6 +64,13 @@ def test_a_greater_budget_or_another_month_closes_it(spend, watch):
     assert watch(3) is CircuitState.OPEN
     next_month = NOW.replace(year=NOW.year + 1, month=1, day=1)
     assert watch(3, next_month) is CircuitState.CLOSED
+
+
+def test_what_an_earlier_budget_held_is_let_go_of_when_there_is_none(redis, spend, watch, database):
+    spend(3)
+    assert watch(3) is CircuitState.OPEN
+    BudgetWatch("espeak", None, UsageReport(database, Outbox(redis)), Circuits(redis)).once()
+    assert Presence(redis).roll_call().circuit("espeak") is CircuitState.CLOSED
 
 
 def test_a_budget_of_nothing_lets_nobody_through(watch):
