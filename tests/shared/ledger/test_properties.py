@@ -65,8 +65,8 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_mutant_is_caught(every_redis, mutant):
+def test_a_mutant_is_caught(redis_server, mutant):
     caught_as, *change = MUTANTS[mutant]
-    machine = machine_on(every_redis, swap(*change))
+    machine = machine_on(redis_server, swap(*change))
     with pytest.raises(AssertionError, match=caught_as):
         run_state_machine_as_test(machine, settings=settings(RUNS, phases=[Phase.generate], max_examples=500))
