@@ -97,7 +97,7 @@ def test_a_text_that_cannot_be_spoken_is_marked_with_the_reason(speaking, text, 
 def test_a_farm_without_workers_says_when_to_try_again(page, silent_farm):
     page.goto(silent_farm.link())
     speak(page, "Is anybody there?")
-    expect_problem(page, "Nobody can speak right now", "espeak: No worker is running for it.")
+    expect_problem(page, "Nobody can speak right now", "Espeak: No worker is running for it.")
     expect(page.get_by_role("status")).to_contain_text("It may work in 5 seconds.")
 
 
