@@ -70,7 +70,7 @@ class Conditionings:
         try:
             with np.load(BytesIO(content), allow_pickle=False) as arrays:
                 return dict(arrays)
-        except (ValueError, OSError, BadZipFile) as error:  # it is made again
+        except (ValueError, OSError, EOFError, BadZipFile) as error:  # it is made again
             log.warning("conditioning_damaged", sample_id=sample_id, error=repr(error))
             return None
 

@@ -19,7 +19,7 @@ def import_torch() -> Any:
     """Import PyTorch so that torchaudio can be imported, too; gives it.
 
     PyPI's torchaudio is linked against CUDA and raises OSError beside a PyTorch for CPUs. The engines use its
-    part in Python only, which needs no more than that the native part seems to be there.
+    part in Python only; here it finds what it says of itself where it was built without a native part.
 
     Raises:
         ModelLoadFailed: PyTorch is not installed, or cannot be loaded.
@@ -33,7 +33,9 @@ def import_torch() -> Any:
     except OSError:
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
             del sys.modules[name]
-        sys.modules["torchaudio._extension"] = ModuleType("torchaudio._extension")
+        extension = ModuleType("torchaudio._extension")
+        vars(extension).update(_IS_TORCHAUDIO_EXT_AVAILABLE=False, fail_if_no_align=lambda function: function)
+        sys.modules[extension.__name__] = extension
     return torch
 
 
