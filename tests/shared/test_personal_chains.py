@@ -73,4 +73,4 @@ def test_only_those_that_clone_speak_with_the_same_voice():
     voice = VoiceConfig(provider="piper", sample_path="sample")
     assert chain_of(voice, fallback=Fallback.SAME_VOICE) == ("xtts_v2",)
     with pytest.raises(NoProvider):
-        chain_of(voice, "piper,espeak", fallback=Fallback.SAME_VOICE)
+        chain_of(voice, enabled="piper,espeak", fallback=Fallback.SAME_VOICE)
