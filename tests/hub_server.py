@@ -1,8 +1,8 @@
 """A server on the loopback that gives files as the Hugging Face hub does, to its real client.
 
-Text is given by `/REPOSITORY/resolve/REVISION/PATH` itself, with git's name for it as ETag; what the hub keeps in Git
-LFS is on another host (here: another port), to which that address redirects, with its SHA-256 in `X-Linked-Etag`.
-A test tells it how to fail, and sees what it was asked.
+Text is given by `/REPOSITORY/resolve/REVISION/PATH` itself, with git's name for it as ETag; what is in Git LFS
+lies on another host (here: another port), to which that address redirects, with its SHA-256 in
+`X-Linked-Etag`. A test tells it how to fail, and sees what it was asked.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class HubServer:
     revisions: set[str] = field(default_factory=set)
     """Known beside `main`; each is a commit."""
     asked: list[Asked] = field(default_factory=list)
+    asked_of_store: list[Asked] = field(default_factory=list)
     cuts: dict[str, list[int]] = field(default_factory=dict)
     """After how many bytes the next downloads of a path break off; the last one goes on for ever."""
     stalled: dict[str, int] = field(default_factory=dict)
@@ -107,16 +108,18 @@ class _Handler(BaseHTTPRequestHandler):
     def hub(self) -> HubServer:
         return self.server.hub
 
-    def note(self, path: str) -> None:
-        has_token = "Authorization" in self.headers
-        self.hub.asked.append(Asked(self.command, path, self.headers["Range"], has_token))
+    def asked(self, path: str) -> Asked:
+        return Asked(self.command, path, self.headers["Range"], "Authorization" in self.headers)
 
-    def answer(self, status: HTTPStatus, headers: dict[str, str], body: bytes = b"") -> None:
+    def begin(self, status: HTTPStatus, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body))} | headers | self.hub.headers).items():
+        for name, value in (headers | self.hub.headers).items():
             if value is not None:
                 self.send_header(name, value)
         self.end_headers()
+
+    def answer(self, status: HTTPStatus, headers: dict[str, str], body: bytes = b"") -> None:
+        self.begin(status, {"Content-Length": str(len(body))} | headers)
         if self.command != "HEAD":
             self.wfile.write(body)
 
@@ -129,10 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
         if asked:
             headers |= {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
         body = content[begin:]
-        self.send_response(HTTPStatus.PARTIAL_CONTENT if asked else HTTPStatus.OK)
-        for name, value in ({"Content-Length": str(len(body)), "Accept-Ranges": "bytes"} | headers).items():
-            self.send_header(name, value)
-        self.end_headers()
+        status = HTTPStatus.PARTIAL_CONTENT if asked else HTTPStatus.OK
+        self.begin(status, {"Content-Length": str(len(body)), "Accept-Ranges": "bytes"} | headers)
         if self.command == "HEAD":
             return
         end = min(self._cut(path, len(body)), self.hub.stalled.get(path, len(body)))
@@ -158,7 +159,7 @@ class _Front(_Handler):
             self.close_connection = True
             return
         repository, revision, path = self._parts()
-        self.note(path)
+        self.hub.asked.append(self.asked(path))
         files = self.hub.repositories.get(repository)
         commit = COMMIT if revision == "main" else revision
         if self.hub.refusal:
@@ -174,7 +175,8 @@ class _Front(_Handler):
         else:
             self._give_text(path, files[path], commit)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _parts(self) -> tuple[str, str, str]:
         parts = _RESOLVE.fullmatch(unquote(self.path))
@@ -195,18 +197,18 @@ class _Front(_Handler):
         self.answer(HTTPStatus.FOUND, headers)
 
     def _give_text(self, path: str, content: bytes, commit: str) -> None:
-        headers = {"X-Repo-Commit": commit, "ETag": f'"{git_name(content)}"', **self.hub.headers}
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{git_name(content)}"'}
         if "gzip" in self.headers.get("Accept-Encoding", ""):
             packed = gzip.compress(content)
             self.answer(HTTPStatus.OK, headers | {"Content-Encoding": "gzip"}, packed)
         else:
-            self.give(path, content, {name: value for name, value in headers.items() if value is not None})
+            self.give(path, content, headers)
 
 
 class _Store(_Handler):
     def do_GET(self) -> None:
         sha256, _, path = unquote(self.path).strip("/").partition("?path=")
-        self.note(path)
+        self.hub.asked_of_store.append(self.asked(path))
         contents = (files[path] for files in self.hub.repositories.values() if path in files)
         content = next(content for content in contents if hashlib.sha256(content).hexdigest() == sha256)
         self.give(path, content, {"ETag": f'"{sha256[:32]}"'})

@@ -1,6 +1,6 @@
 """The hub as the source of a model, over huggingface_hub: the only file that knows the library.
 
-It keeps to plain HTTP, whose downloads go on where they broke off. Import it late: that takes a second or two.
+It keeps to plain HTTP, whose downloads go on where they broke off. Import it late: it takes a second or two.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _ELSEWHERE = "set HF_ENDPOINT to a mirror, or bring the files from another machi
 
 
 class HubSource:
-    """A repository at HF_ENDPOINT, or at the public hub."""
+    """A repository at a hub: that of HF_ENDPOINT, by default the public one."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, endpoint: str = constants.ENDPOINT) -> None:
         """Open nothing yet.
 
         Raises:
@@ -53,12 +53,12 @@ class HubSource:
         hub_logging.set_verbosity(logging.CRITICAL)  # what goes wrong is told in our words
         self.title = model.repository
         self.revision = model.revision
-        self._endpoint = constants.ENDPOINT
+        self._endpoint = endpoint
 
     def offer(self, file: ModelFile) -> Offer:
         """Ask for a file's size and checksum."""
         with self._telling(file):
-            found = get_hf_file_metadata(self._url(file))
+            found = get_hf_file_metadata(self._url(file), timeout=constants.HF_HUB_ETAG_TIMEOUT)
         kind = _KINDS.get(len(found.etag or ""))
         if not found.commit_hash or not found.etag or not kind or not _DIGITS.fullmatch(found.etag):
             raise PullFailed(
@@ -82,7 +82,7 @@ class HubSource:
             )
 
     def _url(self, file: ModelFile) -> str:
-        return hf_hub_url(self.title, file.published, revision=self.revision)
+        return hf_hub_url(self.title, file.published, revision=self.revision, endpoint=self._endpoint)
 
     @contextmanager
     def _telling(self, file: ModelFile) -> Iterator[None]:

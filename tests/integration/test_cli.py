@@ -298,7 +298,9 @@ def test_a_command_tells_in_words_and_writes_no_log(voicefarm):
 
 
 def test_the_doctor_tells_what_a_provider_lacks_and_minds_it_only_if_it_is_enabled(voicefarm, tmp_path):
-    lack = f"provider piper: There is no voice in {tmp_path}/piper. Put a voice's two files"
+    lack = (
+        f"provider piper: There is no voice in {tmp_path}/piper. Run 'voicefarm models pull en_US-amy-medium'"
+    )
     idle = voicefarm("doctor", VOICEFARM_MODEL_DIR=str(tmp_path))
     assert f"absent  {lack}" in idle.stdout
     assert idle.returncode == 0
@@ -315,7 +317,9 @@ def test_the_doctor_warns_of_a_ledger_that_evicts(tmp_path, voicefarm):
     assert "allkeys-lru" in answer.stdout
 
 
-@pytest.mark.parametrize("command", [(), ("up",), ("say",), ("keys",), ("doctor",), ("migrate",)])
+@pytest.mark.parametrize(
+    "command", [(), ("up",), ("say",), ("keys",), ("models",), ("doctor",), ("migrate",)]
+)
 def test_every_command_explains_itself(voicefarm, command):
     answer = voicefarm(*command, "--help")
     assert answer.returncode == 0
