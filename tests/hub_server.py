@@ -1,7 +1,7 @@
 """A server on the loopback that gives files as the Hugging Face hub does, to its real client.
 
-Text is given by `/REPOSITORY/resolve/REVISION/PATH` itself, with git's name for it as ETag; what is in Git LFS
-lies on another host (here: another port), to which that address redirects, with its SHA-256 in
+Text is given by `/REPOSITORY/resolve/REVISION/PATH` itself, with git's name for it as ETag; what is in Git
+LFS lies on another host (here: another port), to which that address redirects, with its SHA-256 in
 `X-Linked-Etag`. A test tells it how to fail, and sees what it was asked.
 """
 

@@ -13,12 +13,13 @@ from shared.settings import Settings
 from shared.weights.catalog import CHECKPOINTS, HUB, PIPER, find_model
 from shared.weights.folder import FolderSource
 from shared.weights.installation import Completeness, Installation, installations
+from shared.weights.pull import accept
 from shared.weights.pull import pull as pull_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shared.weights.catalog import Model
+    from shared.weights.catalog import Model, ModelFile
     from shared.weights.sources import Offer, Source
 
 
@@ -60,7 +61,8 @@ def pull(names: tuple[str, ...], *, accept_licence: bool, folder: Path | None) -
     They come from the hub that HF_ENDPOINT names, by default https://huggingface.co. What broke off goes on
     where it stopped when it is pulled again.
     """
-    wanted = [Installation(_model(name), Settings.load().model_dir) for name in dict.fromkeys(names)]
+    kept = Settings.load().model_dir
+    wanted = [Installation(_model(name), kept) for name in dict.fromkeys(names)]
     for installation in wanted:
         _check_licence(installation, is_accepted=accept_licence)
     changed = [installation.model for installation in wanted if _bring(installation, folder)]
@@ -77,10 +79,12 @@ def verify(context: click.Context, names: tuple[str, ...]) -> None:
     Ends with exit code 1 if anything is missing or damaged.
     """
     folder = Settings.load().model_dir
-    if names:
-        looked_at = [Installation(_model(name), folder) for name in dict.fromkeys(names)]
-    else:
-        looked_at = [one for one in installations(folder) if one.completeness is not Completeness.ABSENT]
+    here = {
+        one.model.name: one for one in installations(folder) if one.completeness is not Completeness.ABSENT
+    }
+    looked_at = [
+        here.get(name) or Installation(_model(name), folder) for name in dict.fromkeys(names or here)
+    ]
     if not looked_at:
         click.echo(f"There is no model in {folder}; 'voicefarm models list' shows what can be pulled.")
     broken = [problem for installation in looked_at for problem in _verify(installation)]
@@ -127,7 +131,7 @@ def _check_licence(installation: Installation, *, is_accepted: bool) -> None:
             f"{installation.model.name} is under the {licence.name}: {licence.url}\n{licence.terms}\n"
             "If you agree to it, add --accept-licence."
         )
-    installation.accept(licence)
+    accept(installation, licence)
 
 
 def _bring(installation: Installation, folder: Path | None) -> bool:
@@ -170,13 +174,9 @@ def _verify(installation: Installation) -> Iterator[str]:
     if installation.completeness is Completeness.ABSENT:
         problems = [f"{model.name} is not installed."]
     else:
-        problems = [
-            f"{installation.path(file)} is {'damaged' if file in installation.there else 'missing'}."
-            for file in model.files
-            if not (installation.is_intact(file) if installation.manifest else file in installation.there)
-        ]
+        problems = list(filter(None, (_problem(installation, file) for file in model.files)))
     for problem in problems:
-        click.echo(f"{click.style('broken', fg='red')}  {problem} Run: {_remedy(model)}")
+        click.echo(f"{click.style('broken', fg='red')}  {problem} {model.remedy}")
     if not problems and installation.manifest:
         click.echo(f"{click.style('ok', fg='green')}      {model.name}")
     elif not problems:
@@ -185,6 +185,14 @@ def _verify(installation: Installation) -> Iterator[str]:
     yield from problems
 
 
-def _remedy(model: Model) -> str:
-    consent = " --accept-licence" if model.licence and model.licence.must_be_accepted else ""
-    return f"voicefarm models pull {model.name}{consent}"
+def _problem(installation: Installation, file: ModelFile) -> str | None:
+    """Tell what is wrong with a file, as far as can be known."""
+    path = installation.path(file)
+    if file not in installation.there:
+        return f"{path} is missing."
+    if installation.manifest is None:
+        return None
+    try:
+        return None if installation.is_intact(file) else f"{path} is damaged."
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}."

@@ -66,6 +66,14 @@ class Model:
         """The folder, in the model folder, that holds its files."""
         return str(PurePosixPath(self.manifest).parent)
 
+    @property
+    def remedy(self) -> str:
+        """What helps where it is missing or damaged."""
+        if self.repository is None:
+            return "Put its files there anew, or delete what is left of them."
+        consent = " --accept-licence" if self.licence and self.licence.must_be_accepted else ""
+        return f"Run: voicefarm models pull {self.name}{consent}"
+
 
 def _files(folder: str, published: Mapping[str, str]) -> tuple[ModelFile, ...]:
     """Describe the files of a folder, given where each is published by its name."""

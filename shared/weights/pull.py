@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from shared.weights.catalog import ModelFile
+    from shared.weights.catalog import Licence, ModelFile
     from shared.weights.installation import Installation
     from shared.weights.sources import Offer, Source
 
@@ -31,11 +31,28 @@ def pull(installation: Installation, source: Callable[[], Source], tell: Callabl
         PullFailed: something is in the way; the message says what helps. What has come is kept for next time.
     """
     models = installation.models
-    try:
+    with _telling_of_files(models):
         models.mkdir(parents=True, exist_ok=True)
         with _alone(models):
             wanted = [file for file in installation.model.files if not installation.is_intact(file)]
             return _pull(installation, source(), wanted, tell) if wanted else 0
+
+
+def accept(installation: Installation, licence: Licence) -> None:
+    """Record, beside a model's files, that somebody agreed to its licence.
+
+    Raises:
+        PullFailed: it cannot be recorded.
+    """
+    with _telling_of_files(installation.models):
+        installation.accept(licence)
+
+
+@contextmanager
+def _telling_of_files(models: Path) -> Iterator[None]:
+    """Turn an OSError into one line with a remedy."""
+    try:
+        yield
     except OSError as error:
         raise PullFailed(
             f"{error.filename or models}: {error.strerror}. Let this user write there, make room, or set "
@@ -101,7 +118,7 @@ def _partial(models: Path, offer: Offer) -> Path:
     folder = models / PARTIAL
     folder.mkdir(exist_ok=True)
     partial = folder / f"{offer.file.name}.{offer.checksum.digits}"
-    if partial.is_file() and offer.size_bytes is not None and partial.stat().st_size > offer.size_bytes:
+    if partial.is_file() and partial.stat().st_size > (offer.size_bytes or 0):
         partial.unlink()
     return partial
 

@@ -309,6 +309,18 @@ def test_the_doctor_tells_what_a_provider_lacks_and_minds_it_only_if_it_is_enabl
     assert wanted.returncode == 1
 
 
+def test_the_doctor_tells_of_a_model_that_is_here_by_half(voicefarm, tmp_path):
+    (tmp_path / "piper").mkdir()
+    (tmp_path / "piper" / "en_US-amy-medium.onnx").touch()
+    answer = voicefarm("doctor", VOICEFARM_MODEL_DIR=str(tmp_path))
+    [line] = [line for line in answer.stdout.splitlines() if " model " in line]
+    assert line == (
+        f"absent  model en_US-amy-medium: There is no whole piper/en_US-amy-medium.onnx.json in {tmp_path}. "
+        "Run: voicefarm models pull en_US-amy-medium"
+    )
+    assert answer.returncode == 0
+
+
 def test_the_doctor_warns_of_a_ledger_that_evicts(tmp_path, voicefarm):
     with running_farm(tmp_path, workers=()) as sick:
         sick.redis.client(0).config_set("maxmemory-policy", "allkeys-lru")

@@ -174,11 +174,11 @@ def test_what_is_missing_or_damaged_is_found_and_named_with_the_remedy(voicefarm
         "unknown my-voice was put there by hand: there is no checksum to compare it with.",
     ]
     assert voicefarm("pull", "xtts_v2", "styletts2").returncode == 0
-    assert voicefarm("verify").returncode == 0
-    absent = voicefarm("verify", "xtts_v2", AMY)
-    assert absent.returncode == 1
-    assert absent.stdout.splitlines() == [
+    named = voicefarm("verify", "xtts_v2", "my-voice", AMY)
+    assert named.returncode == 1
+    assert named.stdout.splitlines() == [
         "ok      xtts_v2",
+        "unknown my-voice was put there by hand: there is no checksum to compare it with.",
         f"broken  {AMY} is not installed. Run: voicefarm models pull {AMY}",
     ]
 
@@ -200,6 +200,12 @@ def test_where_there_is_no_model_there_is_nothing_to_verify(voicefarm, models):
         ((AMY,), {"HF_ENDPOINT": "http://127.0.0.1:9"}, 1, "cannot be reached"),
         ((AMY,), {"HF_HUB_OFFLINE": "1"}, 1, "HF_HUB_OFFLINE"),
         ((AMY,), {"VOICEFARM_MODEL_DIR": "/dev/null/models"}, 1, "/dev/null/models: Not a directory"),
+        (
+            ("xtts_v2", "--accept-licence"),
+            {"VOICEFARM_MODEL_DIR": "/dev/null/models"},
+            1,
+            "/dev/null/models/xtts_v2: Not a directory",
+        ),
     ],
 )
 def test_what_cannot_be_pulled_is_told_in_plain_words(voicefarm, arguments, env, code, told):

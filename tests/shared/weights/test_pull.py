@@ -123,6 +123,16 @@ def test_a_part_that_is_not_the_files_beginning_is_found_out(hub, models):
     assert kept(models) == KEPT
 
 
+def test_where_the_size_is_not_told_it_begins_anew(hub, models):
+    (models / ".partial").mkdir(parents=True)
+    part = models / ".partial" / f"model.pth.{hashlib.sha256(CONTENT[WEIGHTS]).hexdigest()}"
+    part.write_bytes(CONTENT[WEIGHTS])
+    hub.headers["X-Linked-Size"] = None
+    bring(models, hub)
+    assert kept(models) == KEPT
+    assert [asked.range for asked in hub.asked_of_store] == [None]
+
+
 def test_a_server_that_stalls_is_told_as_slow(hub, models, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.05)
     hub.stalled[WEIGHTS] = 10
