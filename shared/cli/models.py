@@ -17,7 +17,7 @@ from shared.weights.pull import accept
 from shared.weights.pull import pull as pull_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from shared.weights.catalog import Model, ModelFile
     from shared.weights.sources import Offer, Source
@@ -61,11 +61,12 @@ def pull(names: tuple[str, ...], *, accept_licence: bool, folder: Path | None) -
     They come from the hub that HF_ENDPOINT names, by default https://huggingface.co. What broke off goes on
     where it stopped when it is pulled again.
     """
-    kept = Settings.load().model_dir
-    wanted = [Installation(_model(name), kept) for name in dict.fromkeys(names)]
+    settings = Settings.load()
+    wanted = [Installation(_model(name), settings.model_dir) for name in dict.fromkeys(names)]
     for installation in wanted:
         _check_licence(installation, is_accepted=accept_licence)
-    changed = [installation.model for installation in wanted if _bring(installation, folder)]
+    source = partial(_open_folder, folder) if folder else partial(_open_hub, settings.hub_url)
+    changed = [installation.model for installation in wanted if _bring(installation, source)]
     if changed:
         click.echo(f"Start the farm, anew if it runs already: {_start(changed)}")
 
@@ -134,10 +135,10 @@ def _check_licence(installation: Installation, *, is_accepted: bool) -> None:
     accept(installation, licence)
 
 
-def _bring(installation: Installation, folder: Path | None) -> bool:
+def _bring(installation: Installation, source: Callable[[Model], Source]) -> bool:
     """Pull one model and say what came of it; tells whether anything was fetched."""
     model = installation.model
-    fetched = pull_model(installation, partial(_source, model, folder), _tell)
+    fetched = pull_model(installation, partial(source, model), _tell)
     if not fetched:
         click.echo(f"{model.name} is complete and undamaged in {installation.folder}; nothing was fetched.")
         return False
@@ -150,12 +151,14 @@ def _bring(installation: Installation, folder: Path | None) -> bool:
     return True
 
 
-def _source(model: Model, folder: Path | None) -> Source:
-    if folder:
-        return FolderSource(folder, model)
+def _open_folder(folder: Path, model: Model) -> Source:
+    return FolderSource(folder, model)
+
+
+def _open_hub(hub_url: str, model: Model) -> Source:
     from shared.weights.hub import HubSource  # noqa: PLC0415  it takes more than a second to import
 
-    return HubSource(model)
+    return HubSource(model, hub_url)
 
 
 def _tell(offer: Offer) -> None:

@@ -1,6 +1,7 @@
 """The hub as the source of a model, over huggingface_hub: the only file that knows the library.
 
-It keeps to plain HTTP, whose downloads go on where they broke off. Import it late: it takes a second or two.
+It asks for ranges and not over Xet, so that downloads go on where they broke off. Import it late: it takes a
+second or two.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ _ELSEWHERE = "set HF_ENDPOINT to a mirror, or bring the files from another machi
 
 
 class HubSource:
-    """A repository at a hub: that of HF_ENDPOINT, by default the public one."""
+    """A repository at a hub."""
 
-    def __init__(self, model: Model, endpoint: str = constants.ENDPOINT) -> None:
+    def __init__(self, model: Model, hub_url: str) -> None:
         """Open nothing yet.
 
         Raises:
@@ -53,7 +54,7 @@ class HubSource:
         hub_logging.set_verbosity(logging.CRITICAL)  # what goes wrong is told in our words
         self.title = model.repository
         self.revision = model.revision
-        self._endpoint = endpoint
+        self._endpoint = hub_url.rstrip("/")
 
     def offer(self, file: ModelFile) -> Offer:
         """Ask for a file's size and checksum."""

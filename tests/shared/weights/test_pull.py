@@ -222,7 +222,7 @@ def test_a_checksum_of_another_kind_is_not_trusted(hub, models):
     assert "it tells no checksum" in refused(models, hub)
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}", "nonsense", "http://"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}", "nonsense", "http://a b"])
 def test_a_hub_that_cannot_be_reached_is_told_with_every_way_out(hub, models, address):
     url = address.format(port=free_port())
     told = refused(models, hub, url=url)
