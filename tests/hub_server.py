@@ -1,7 +1,7 @@
 """A server on the loopback that gives files as the Hugging Face hub does, to its real client.
 
-Text is given by `/REPOSITORY/resolve/REVISION/PATH` itself, with git's name for it as ETag; what is in Git
-LFS lies on another host (here: another port), to which that address redirects, with its SHA-256 in
+`/REPOSITORY/resolve/REVISION/PATH` redirects: for text, to an address of its cache, where git's name for
+it is the ETag; for what is in Git LFS, to another host (here: another port), with the SHA-256 in
 `X-Linked-Etag`. A test tells it how to fail, and sees what it was asked.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 _IN_LFS = (".pth", ".onnx")
 _RESOLVE = re.compile(r"/([\w-]+/[\w.-]+)/resolve/([\w.]+)/(.+)")
+_CACHED = re.compile(r"/api/resolve-cache/models/([\w-]+/[\w.-]+)/([0-9a-f]{40})/(.+)")
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,11 @@ class _Front(_Handler):
             self.hub.is_over.wait()
             self.close_connection = True
             return
-        repository, revision, path = self._parts()
+        address = unquote(self.path)
+        if cached := _CACHED.fullmatch(address):
+            self._give_text(cached[3], self.hub.repositories[cached[1]][cached[3]], cached[2])
+            return
+        repository, revision, path = _RESOLVE.fullmatch(address).groups()
         self.hub.asked.append(self.asked(path))
         files = self.hub.repositories.get(repository)
         commit = COMMIT if revision == "main" else revision
@@ -173,14 +178,11 @@ class _Front(_Handler):
         elif path.endswith(_IN_LFS):
             self._redirect(path, files[path], commit)
         else:
-            self._give_text(path, files[path], commit)
+            location = f"/api/resolve-cache/models/{repository}/{commit}/{quote(path)}"
+            self.answer(HTTPStatus.TEMPORARY_REDIRECT, {"Location": location, "X-Repo-Commit": commit})
 
     def do_HEAD(self) -> None:
         self.do_GET()
-
-    def _parts(self) -> tuple[str, str, str]:
-        parts = _RESOLVE.fullmatch(unquote(self.path))
-        return (parts[1], parts[2], parts[3]) if parts else ("", "", self.path)
 
     def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
         self.answer(status, {"X-Error-Code": code, "X-Error-Message": message})

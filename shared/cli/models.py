@@ -138,7 +138,7 @@ def _check_licence(installation: Installation, *, is_accepted: bool) -> None:
 def _bring(installation: Installation, source: Callable[[Model], Source]) -> bool:
     """Pull one model and say what came of it; tells whether anything was fetched."""
     model = installation.model
-    fetched = pull_model(installation, partial(source, model), _tell)
+    fetched = pull_model(installation, partial(source, installation.pinned), _tell)
     if not fetched:
         click.echo(f"{model.name} is complete and undamaged in {installation.folder}; nothing was fetched.")
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
@@ -74,6 +75,13 @@ class Installation:
     def record(self, file: ModelFile) -> FileRecord | None:
         """Give how a file was when it was pulled; None where it was not."""
         return self.manifest.files.get(file.name) if self.manifest else None
+
+    @property
+    def pinned(self) -> Model:
+        """The model in the revision that was pulled, so that what is fetched anew fits what is here."""
+        if self.manifest and self.manifest.revision and self.manifest.source == self.model.repository:
+            return replace(self.model, revision=self.manifest.revision)
+        return self.model
 
     @property
     def there(self) -> list[ModelFile]:

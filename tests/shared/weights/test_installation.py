@@ -42,6 +42,12 @@ def test_what_was_changed_is_found_by_reading_it(installation):
     assert not installation.is_intact(config)
 
 
+def test_what_is_fetched_anew_is_of_the_revision_that_is_here(installation):
+    assert installation.pinned == STYLETTS2, "it is from somewhere else"
+    installation.note(STYLETTS2.repository, "a" * 40)
+    assert installation.pinned.revision == "a" * 40
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"files": {}}'])
 def test_records_that_cannot_be_read_are_none(installation, content):
     (installation.folder / "manifest.json").write_text(content)
