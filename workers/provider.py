@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self, cast
 from shared.errors import ModelLoadFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -73,6 +73,39 @@ class Provider(Protocol):
         Raises:
             VoiceNotFound: the utterance names a voice that the engine cannot have.
         """
+
+
+class CloningProvider(Provider, Protocol):
+    """A provider that speaks with a personality's voice sample.
+
+    It holds its model, and what it made of the latest samples, in memory.
+    """
+
+    device: str
+    """What its speech is computed on, such as `cpu` or `cuda:0`; known once it is loaded."""
+    on_step: Callable[[], None]
+    """Called at each step of the model that its library lets one follow, such as a token of speech."""
+
+    def hold_voice(self, sample_id: str) -> None:
+        """Have what speaking with a sample needs in memory; it is computed if nobody has done so.
+
+        Raises:
+            ModelLoadFailed: the model is missing or broken.
+            VoiceNotFound: there is no such sample.
+            EngineFailed: the engine can make nothing of it.
+        """
+
+    def drop_voice(self, sample_id: str) -> None:
+        """Forget a sample; nothing happens when it is not held."""
+
+    def held_voices(self) -> tuple[str, ...]:
+        """Give the IDs of the samples that are held."""
+
+    def device_memory_bytes(self) -> int | None:
+        """Tell what it takes of its device's own memory; None where that is the machine's."""
+
+    def unload(self) -> None:
+        """Take the model out of memory; `load`, or whatever needs it next, brings it back."""
 
 
 def load_provider(spec: ProviderSpec, settings: Settings) -> Provider:
