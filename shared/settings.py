@@ -324,7 +324,8 @@ class Settings(BaseSettings):
             return cls(**overrides)
         except ValidationError as error:
             problems = [
-                f"{_place(item['loc'])}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
+                f"{_place(item['loc'])}: {item['msg'].removeprefix('Value error, ')}"
+                for item in error.errors()
             ]
             raise SettingsError("; ".join(problems)) from error
         except UndecodableSetting as error:

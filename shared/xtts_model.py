@@ -1,5 +1,7 @@
 """XTTS v2: what lies in its model folder, which languages it speaks, how it can be set."""
 
+# ruff: noqa: RUF001  a speaker's name is written so
+
 from __future__ import annotations
 
 import hashlib
@@ -16,6 +18,7 @@ from shared.fingerprints import mark
 from shared.voices import Gender
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from shared.settings import Settings
@@ -95,11 +98,11 @@ class XttsParameters(BaseModel):
             raise ValueError("gpt_cond_chunk_len must be at most gpt_cond_len")
         return self
 
-    def of_generation(self) -> dict[str, float]:
+    def of_generation(self) -> dict[str, float | None]:
         """Give those that `Xtts.inference` takes, by its names."""
         return self.model_dump(exclude=set(_CONDITIONING))
 
-    def of_conditioning(self) -> dict[str, int | None]:
+    def of_conditioning(self) -> dict[str, float | None]:
         """Give those that change what is made of a voice sample."""
         return self.model_dump(include=set(_CONDITIONING))
 
@@ -152,7 +155,7 @@ class XttsFiles:
             return LANGUAGES
         return frozenset(tag for tag, code in LANGUAGE_CODES.items() if code in codes) or LANGUAGES
 
-    def fingerprint(self, parameters: dict[str, int | None] | dict[str, float]) -> str:
+    def fingerprint(self, parameters: Mapping[str, float | None]) -> str:
         """Give a short hash of the release and these parameters, equal wherever both are equal."""
         marks = [mark(self.folder / name) for name in _FILES]
         return hashlib.sha256(json.dumps([marks, parameters], sort_keys=True).encode()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import sys
 from importlib import import_module
@@ -55,8 +56,10 @@ def choose_device(wanted: str) -> str:
     return device
 
 
-def read_checkpoint(path: Path, allowed: Sequence[type] = ()) -> Any:
+def read_checkpoint(path: Path, allowed: Sequence[type | tuple[type, str]] = ()) -> Any:
     """Read what `torch.save` wrote, on the CPU. Its pickle runs no code: it may name tensors and `allowed`.
+
+    A class may be allowed by another name, which it had when the file was written.
 
     Raises:
         ModelLoadFailed: the file is missing or damaged, or holds something else.
@@ -70,3 +73,13 @@ def read_checkpoint(path: Path, allowed: Sequence[type] = ()) -> Any:
         raise ModelLoadFailed(f"{path} {what}. Run 'voicefarm models verify'.") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise ModelLoadFailed(f"{path} cannot be read: {error}. Run 'voicefarm models verify'.") from error
+
+
+def free_memory() -> None:
+    """Give back what nothing refers to any more; networks hold themselves in cycles."""
+    torch = import_torch()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
