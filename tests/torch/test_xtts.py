@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import weakref
 from itertools import pairwise
 from math import exp2, inf, nan
@@ -46,7 +45,7 @@ from TTS.tts.models.xtts import Xtts  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")  # the libraries' own
 
-SHORT = "We were away."
+SHORT = "Away."
 ENGLISH = (
     "A farm of voices speaks all day, and at night it listens to what it has said. Does it like it? "
     "Nobody knows! Some say that it does, others that it does not, and a few that it has never thought of it."
@@ -70,8 +69,21 @@ def release(tmp_path_factory):
 
 @pytest.fixture
 def own_release(release, tmp_path):
-    """A copy of it that a test may change."""
-    return shutil.copytree(release, tmp_path / "models" / "xtts_v2")
+    """Links to its files, which a test may replace."""
+    folder = tmp_path / "models" / "xtts_v2"
+    folder.mkdir(parents=True)
+    for file in release.iterdir():
+        (folder / file.name).symlink_to(file)
+    return folder
+
+
+def replace(file, content):
+    """Put something else in a file's place: bytes, or what `torch.save` takes."""
+    file.unlink()
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        torch.save(content, file)
 
 
 def provider_of(release, **settings):
@@ -133,7 +145,7 @@ def read(provider, text, language="en"):
 # The library
 
 
-@pytest.mark.parametrize("seed", [0, 1, 12345])
+@pytest.mark.parametrize("seed", [0, 12345])
 def test_equal_seeds_give_the_samples_that_the_library_gives(kept, library, seed):
     assert np.array_equal(say(kept, seed=seed).samples, own(library, seed=seed))
 
@@ -150,7 +162,7 @@ def test_every_piece_is_what_the_library_gives_for_it_alone(kept, library):
         assert np.array_equal(chunk.samples[: len(expected)], expected)
 
 
-@pytest.mark.parametrize("speed", [0.5, 0.8, 1.3, 2.0])
+@pytest.mark.parametrize("speed", [0.5, 1.3, 2.0])
 def test_speed_is_the_librarys_own_as_far_as_it_goes(kept, library, speed):
     assert np.array_equal(say(kept, speed=speed).samples, own(library, speed=speed))
 
@@ -284,7 +296,7 @@ def test_an_unknown_speaker_is_told_some_that_exist(kept):
 
 
 def test_a_release_without_speakers_speaks_with_samples_only(own_release, samples):
-    torch.save({}, own_release / "speakers_xtts.pth")
+    replace(own_release / "speakers_xtts.pth", {})
     provider = cloning(own_release, samples)
     with pytest.raises(VoiceNotFound, match="no speaker of its own"):
         say(provider)
@@ -357,7 +369,8 @@ def test_pieces_end_with_sentences_where_they_can(kept):
 
 
 def test_a_long_text_is_spoken_to_its_end(kept):
-    pieces, chunks = read(kept, ENGLISH * 2), list(kept.synthesize(utterance(ENGLISH * 2)))
+    pieces = read(kept, ENGLISH * 2)
+    chunks = list(kept.synthesize(utterance(ENGLISH * 2, speed=2.0)))
     assert len(chunks) == len(pieces)
     speeds = [len(piece.text) / sounding_s(chunk) for piece, chunk in zip(pieces, chunks, strict=True)]
     assert speeds == pytest.approx([speeds[0]] * len(speeds), rel=0.15)
@@ -367,11 +380,10 @@ def test_pauses_stand_between_pieces_and_follow_speed(kept):
     text = f"{ENGLISH} {SHORT}\n\n{SHORT}"
     pieces = read(kept, text)
     assert [piece.pause_s for piece in pieces] == [SENTENCE_PAUSE_S, PARAGRAPH_PAUSE_S, 0.0]
-    for speed in (0.8, 2.0):
-        chunks = list(kept.synthesize(utterance(text, speed=speed)))
-        alone = [say(kept, piece.text, speed=speed) for piece in pieces]
-        pauses = [(len(a.samples) - len(b.samples)) / 24_000 for a, b in zip(chunks, alone, strict=True)]
-        assert pauses == pytest.approx([piece.pause_s / speed for piece in pieces], abs=1e-3)
+    chunks = list(kept.synthesize(utterance(text, speed=2.0)))
+    alone = [say(kept, piece.text, speed=2.0) for piece in pieces]
+    pauses = [(len(a.samples) - len(b.samples)) / 24_000 for a, b in zip(chunks, alone, strict=True)]
+    assert pauses == pytest.approx([SENTENCE_PAUSE_S / 2, PARAGRAPH_PAUSE_S / 2, 0.0], abs=1e-3)
 
 
 @pytest.mark.parametrize("text", ["...", "!?", "🎉👍", "— … —", "東京", "...\n\n!"])
@@ -398,7 +410,7 @@ def test_brackets_are_text_and_no_tokens_of_the_network(kept):
 
 def test_length_follows_speed_and_the_fundamental_stays(kept):
     plain = say(kept, VOICED_TEXT)
-    for speed in (0.25, 0.5, 1.5, 4.0):
+    for speed in (0.25, 1.5, 4.0):
         changed = say(kept, VOICED_TEXT, speed=speed)
         assert len(changed.samples) * speed == pytest.approx(len(plain.samples), rel=0.05), speed
         assert fundamental_hz(changed) == pytest.approx(fundamental_hz(plain), rel=0.03), speed
@@ -406,7 +418,7 @@ def test_length_follows_speed_and_the_fundamental_stays(kept):
 
 def test_the_fundamental_follows_pitch_and_the_length_stays(kept):
     plain = say(kept, VOICED_TEXT)
-    for pitch in (-20.0, -5.0, 5.0, 20.0):
+    for pitch in (-20.0, 5.0):
         changed, ratio = say(kept, VOICED_TEXT, pitch=pitch), exp2(pitch / 12)
         heard = fundamental_hz(changed, transposed=ratio)
         assert heard == pytest.approx(fundamental_hz(plain) * ratio, rel=0.03), pitch
@@ -450,14 +462,14 @@ def test_a_missing_file_is_named_with_the_remedy(own_release, name):
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"model_args": 1}', b"\x80\x02junk"])
 @pytest.mark.parametrize("name", ["config.json", "model.pth", "vocab.json", "speakers_xtts.pth"])
 def test_a_broken_file_is_named_with_the_remedy(own_release, name, content):
-    (own_release / name).write_bytes(content)
+    replace(own_release / name, content)
     with pytest.raises(ModelLoadFailed, match=f"{name}.*voicefarm models"):
         provider_of(own_release).load()
 
 
 def test_weights_of_another_size_are_refused(own_release):
-    config = (own_release / "config.json").read_text()
-    (own_release / "config.json").write_text(config.replace('"gpt_layers": 2', '"gpt_layers": 3'))
+    config = own_release / "config.json"
+    replace(config, config.read_bytes().replace(b'"gpt_layers": 2', b'"gpt_layers": 3'))
     with pytest.raises(ModelLoadFailed, match=r"model.pth does not fit config.json"):
         provider_of(own_release).load()
 
@@ -465,7 +477,7 @@ def test_weights_of_another_size_are_refused(own_release):
 @pytest.mark.parametrize("content", [[1, 2], {"model": 3}, {"other": {}}, {"Name": {"gpt_cond_latent": 1}}])
 @pytest.mark.parametrize("name", ["model.pth", "speakers_xtts.pth"])
 def test_a_checkpoint_of_another_kind_is_refused(own_release, name, content):
-    torch.save(content, own_release / name)
+    replace(own_release / name, content)
     with pytest.raises(ModelLoadFailed, match=name):
         provider_of(own_release).load()
 
@@ -479,7 +491,7 @@ class Hostile:
 def test_a_hostile_checkpoint_is_refused_and_its_code_is_not_run(own_release, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     content = torch.load(own_release / name, weights_only=True)
-    torch.save({**content, "config": Hostile()}, own_release / name)
+    replace(own_release / name, {**content, "config": Hostile()})
     with pytest.raises(ModelLoadFailed, match="its code was not run"):
         provider_of(own_release).load()
     assert not (tmp_path / "was-here").exists()
@@ -493,7 +505,7 @@ def test_a_first_release_is_read_from_a_folder_that_nobody_can_write(own_release
     config = XttsConfig(datasets=[BaseDatasetConfig()])
     for kind in (XttsArgs, XttsAudioConfig):  # where they were when the published file was written
         monkeypatch.setattr(kind, "__module__", "TTS.tts.models.xtts")
-    torch.save({"model": {f"xtts.{name}": state[name] for name in state}, "config": config}, file)
+    replace(file, {"model": {f"xtts.{name}": state[name] for name in state}, "config": config})
     monkeypatch.undo()
     written = file.read_bytes()
     for path in (*own_release.iterdir(), own_release):
@@ -531,7 +543,7 @@ def test_weights_that_are_no_numbers_are_an_engines_failure(broken):
 
 def test_a_network_that_does_not_come_to_an_end_is_runaway_audio(broken):
     broken._network._model.gpt.max_gen_mel_tokens = 5
-    for speed in (0.5, 1.0, 1.7):
+    for speed in (1.0, 1.7):
         with pytest.raises(RunawayAudio, match="did not end"):
             say(broken, speed=speed)
 

@@ -58,11 +58,13 @@ class XttsNetwork:
         except (ImportError, OSError) as error:
             raise ModelLoadFailed(f"coqui-tts cannot be imported: {error}") from error
         self._config = _configuration(files.configuration)
-        self._model = library.Xtts(self._config)
-        self._model.tokenizer = _tokenizer(files.vocabulary)
-        self._fill(files.model)
+        tokenizer = _tokenizer(files.vocabulary)
         self.speakers = _speakers(files.speakers)
-        self.reader = XttsReader(self._model.tokenizer, self._model.args.gpt_max_text_tokens)
+        state = _state(files.model)
+        self._model = library.Xtts(self._config)
+        self._model.tokenizer = tokenizer
+        self._fill(state, files.model)
+        self.reader = XttsReader(tokenizer, self._model.args.gpt_max_text_tokens)
 
     @property
     def sample_rate_hz(self) -> int:
@@ -113,9 +115,8 @@ class XttsNetwork:
             raise RunawayAudio(f"XTTS v2 did not end a piece of {len(text)} characters where it must")
         return np.asarray(said["wav"], np.float32)
 
-    def _fill(self, weights: Path) -> None:
-        """Give the model its weights, and make it ready to speak."""
-        state = _state(weights)
+    def _fill(self, state: dict[str, Any], weights: Path) -> None:
+        """Give the model its weights, which came from that file, and make it ready to speak."""
         try:
             self._model.init_models()
             self._model.load_state_dict(state)
