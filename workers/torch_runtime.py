@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import struct
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -14,6 +15,20 @@ from shared.errors import ModelLoadFailed
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+# What unpickling raises besides its own error at a file that is cut off, or never was a checkpoint.
+_DAMAGES = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+)
 
 
 def import_torch() -> Any:
@@ -76,7 +91,7 @@ def read_checkpoint(path: Path, allowed: Sequence[type | tuple[type, str]] = ())
     except pickle.UnpicklingError as error:
         what = "is damaged, or holds more than weights; its code was not run"
         raise ModelLoadFailed(f"{path} {what}. Run 'voicefarm models verify'.") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except _DAMAGES as error:
         raise ModelLoadFailed(f"{path} cannot be read: {error}. Run 'voicefarm models verify'.") from error
 
 

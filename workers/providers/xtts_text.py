@@ -110,4 +110,5 @@ def _name(digit: str, code: str) -> str:
 def _pieces(parts: list[str], pause_s: float) -> list[Piece]:
     """Give a paragraph's pieces, with this pause after the last one."""
     pauses = [SENTENCE_PAUSE_S if _SENTENCE_END.search(part) else 0.0 for part in parts]
-    return [Piece(part, pause) for part, pause in zip(parts, [*pauses[:-1], pause_s], strict=True)]
+    pauses[-1:] = [pause_s] * len(pauses[-1:])
+    return [Piece(part, pause) for part, pause in zip(parts, pauses, strict=True)]
