@@ -1,5 +1,7 @@
 """espeak-ng: its voices, its laws of speed and pitch over the whole range, and what crashes it."""
 
+# ruff: noqa: RUF001  phonemes are written so
+
 from __future__ import annotations
 
 import os
