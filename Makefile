@@ -22,7 +22,9 @@ up:  ## run the farm here until Ctrl-C; sets up what is missing
 
 test: lint  ## run every check and test; sets up what they need
 	@sh deploy/debian-packages redis-server postgresql chromium curl
-	$(BIN)/pytest
+	@$(SETUP) torch
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	.venv-torch/bin/pytest tests/torch
 
 bench:  ## measure the farm against others in one run, and write the README's table
 	@$(SETUP) test

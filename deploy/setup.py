@@ -1,4 +1,6 @@
-"""Makes `.venv` hold what a lock names (`setup.py base`, `test`), or renews the locks (`setup.py lock`).
+"""Makes `.venv` (`setup.py base`, `test`) or `.venv-torch` (`torch`) hold what its lock names.
+
+`setup.py lock` renews the locks.
 
 Runs on the machine's own Python, so it imports the standard library only. pip does nothing but fetch uv into
 `.tools`: with `--target` it works where Debian refuses to install (PEP 668) and where `ensurepip` is missing.
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ROOT / "deploy" / "requirements"
 TOOLS = ROOT / ".tools"
-VENV = ROOT / ".venv"
 LOG = TOOLS / "setup.log"
 
 _BASE = (
@@ -32,13 +33,32 @@ _BASE = (
     *("--extra", "espeak", "--extra", "google", "--extra", "piper"),
     *("--group", "build"),
 )
+_TORCH = (
+    "pyproject.toml",
+    *("--extra", "styletts2", "--extra", "xtts"),
+    *("--group", "build", "--group", "torch-dev"),
+)
 LOCKED_FROM = {
     "base": _BASE,
     "test": (*_BASE, "--extra", "s3", "--group", "dev", "--constraints", "deploy/requirements/base.txt"),
+    "torch-cpu": (*_TORCH, "deploy/requirements/torch-cpu.in"),
+    "torch-cuda": (*_TORCH, "deploy/requirements/torch-cuda.in"),
     "uv": ("--group", "uv"),
 }
-ENOUGH_FOR = {"base": ("base", "test"), "test": ("test",)}
-"""The environments that will do where one is asked for."""
+FOLDERS = {
+    "base": ROOT / ".venv",
+    "test": ROOT / ".venv",
+    "torch-cpu": ROOT / ".venv-torch",
+    "torch-cuda": ROOT / ".venv-torch",
+}
+"""Where what a lock names is installed."""
+
+ENOUGH_FOR = {"base": ("base", "test")}
+"""The locks that will do where one is asked for, where it is not the one alone."""
+
+# Wheels for Linux on x86-64 are all that there is of PyTorch without CUDA under a version of its own.
+_CPU_TORCH = "torch-*+cpu-*.whl"
+_CPU_PLATFORM = "x86_64-manylinux_2_28"
 
 # pip's option, uv's variable for it, what separates several values there.
 _UV_VARIABLES = (
@@ -63,9 +83,26 @@ def main(goal: str) -> None:
         if goal == "lock":
             install_uv()
             renew_locks()
-        elif not is_installed(goal):
+            return
+        lock = torch_lock() if goal == "torch" else goal
+        if not is_installed(lock):
             install_uv()
-            install(goal)
+            install(lock)
+
+
+def torch_lock() -> str:
+    """Choose the build of PyTorch: for CUDA, unless there is no such device and pip's wheels are for CPUs.
+
+    What the registry has for Linux is built for CUDA, and runs without it.
+    """
+    if Path("/proc/driver/nvidia").exists() or not _folders_with_cpu_torch():
+        return "torch-cuda"
+    return "torch-cpu"
+
+
+def _folders_with_cpu_torch() -> list[str]:
+    links = _configured_for_pip().get("UV_FIND_LINKS", "").split(",")
+    return [link for link in links if link and any(Path(link).glob(_CPU_TORCH))]
 
 
 @contextmanager
@@ -76,15 +113,16 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def is_installed(environment: str) -> bool:
-    """Tell whether `.venv` holds what the lock of `environment` names now."""
-    has_python = (VENV / "bin" / "python").exists()  # a link; broken where the machine's Python was removed
-    return has_python and any(_stamp(name).exists() for name in ENOUGH_FOR[environment])
+def is_installed(lock: str) -> bool:
+    """Tell whether the lock's folder holds what it names now."""
+    python = FOLDERS[lock] / "bin" / "python"  # a link; broken where the machine's Python was removed
+    return python.exists() and any(_stamp(name).exists() for name in ENOUGH_FOR.get(lock, (lock,)))
 
 
-def _stamp(environment: str) -> Path:
+def _stamp(lock: str) -> Path:
     # The folder counts, because an environment does not survive being moved.
-    return VENV / f".{environment}-{_digest(VENV, LOCKS / f'{environment}.txt', ROOT / 'pyproject.toml')}"
+    folder = FOLDERS[lock]
+    return folder / f".{lock}-{_digest(folder, LOCKS / f'{lock}.txt', ROOT / 'pyproject.toml')}"
 
 
 def _digest(folder: Path, *files: Path) -> str:
@@ -110,27 +148,34 @@ def install_uv() -> None:
     stamp.touch()
 
 
-def install(environment: str) -> None:
-    """Bring `.venv` to what the lock of `environment` names, and install the farm itself, editable."""
-    lock = LOCKS / f"{environment}.txt"
-    _say(f"Installing what {lock.relative_to(ROOT)} names")
-    if not is_installed("base"):
-        _uv("venv", "--no-project", "--clear", "--python", sys.executable, str(VENV))
-    python = ("--python", str(VENV / "bin" / "python"))
-    _uv("pip", "sync", "--require-hashes", *python, str(lock))
+def install(lock: str) -> None:
+    """Bring the lock's folder to what it names, and install the farm itself there, editable."""
+    file, folder = LOCKS / f"{lock}.txt", FOLDERS[lock]
+    _say(f"Installing what {file.relative_to(ROOT)} names")
+    if lock != "test" or not is_installed("base"):
+        _uv("venv", "--no-project", "--clear", "--python", sys.executable, str(folder))
+    python = ("--python", str(folder / "bin" / "python"))
+    # Without its byte code PyTorch takes two or three times as long to import, in every worker.
+    compiled = ("--compile-bytecode",) if lock.startswith("torch") else ()
+    _uv("pip", "sync", "--require-hashes", *compiled, *python, str(file))
     # Without isolation it builds with the lock's setuptools: nothing comes here without a hash.
     _uv("pip", "install", "--no-deps", "--no-build-isolation", *python, "--editable", str(ROOT))
-    _stamp(environment).touch()
+    _stamp(lock).touch()
 
 
 def renew_locks() -> None:
     """Resolve pyproject's requirements anew; what is pinned already stays where it still fits."""
     for name, sources in LOCKED_FROM.items():
+        if name == "torch-cpu" and not _folders_with_cpu_torch():
+            _say(f"Leaving {name}.txt as it is: none of pip's folders of wheels holds that build")
+            continue
         _say(f"Locking deploy/requirements/{name}.txt")
-        how = ("--universal", "--python-version", "3.11", "--generate-hashes")
+        how = ("--python-version", "3.11", "--generate-hashes", "--no-emit-find-links")
+        which = ("--python-platform", _CPU_PLATFORM) if name == "torch-cpu" else ("--universal",)
         output = ("--custom-compile-command", "make lock", "--output-file", f"deploy/requirements/{name}.txt")
         # Side indexes may hold one platform's files only; a lock needs the hash of every file.
-        _uv("pip", "compile", *how, *sources, *output, without=("UV_INDEX", "UV_FIND_LINKS"))
+        one_platforms = ("UV_INDEX",) if name == "torch-cpu" else ("UV_INDEX", "UV_FIND_LINKS")
+        _uv("pip", "compile", *how, *which, *sources, *output, without=one_platforms)
 
 
 def _uv(*arguments: str, without: tuple[str, ...] = ()) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from shared.environments import Environment
 from shared.equipment import Equipment
 from shared.google_voices import KNOWN_VOICES as GOOGLE_VOICES
 from shared.google_voices import google_equipment
@@ -34,6 +34,8 @@ class ProviderSpec:
     """BCP 47 tags it speaks; where `equip` tells, those it may speak."""
     clones: bool
     """Whether it speaks with a personality's own voice sample."""
+    environment: Environment = Environment.BASE
+    """Where its libraries are installed."""
     is_thread_safe: bool = False
     """Whether threads may share one provider object, so that its pool is of threads."""
     device: str = "cpu"
@@ -53,18 +55,13 @@ class ProviderSpec:
 
     def is_installed(self) -> bool:
         """Tell whether its libraries can be imported here; imports none of them."""
-        return all(_is_there(module) for module in self.requires)
+        return all(self.environment.has(module) for module in self.requires)
 
     def install_hint(self) -> str:
         """Give the command that installs it."""
-        return f"uv pip install 'voicefarm[{self.extra}]'"
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # the package that it would be in
-        return False
+        if self.environment is Environment.BASE:
+            return f"uv pip install 'voicefarm[{self.extra}]'"
+        return f'make up ENGINES="{self.name}"'
 
 
 # The languages of espeak-ng 1.52's voices, without fiction's, those without a BCP 47 tag and those that it

@@ -260,6 +260,8 @@ class Utterance:
     """The personality's voice name at each provider that has names."""
     gender: Gender | None = None
     """Whose voice speaks where none is named."""
+    sample_id: str | None = None
+    """The personality's voice sample, by which the providers that clone speak."""
 
     def to_json(self) -> str:
         """Encode for the ledger."""

@@ -35,6 +35,7 @@ def resolve(request: SpeechRequest, personality: Personality) -> Utterance:
         format=request.format,
         voices=dict(voice.voices),
         gender=voice.gender,
+        sample_id=voice.sample_path,
     )
 
 

@@ -133,6 +133,19 @@ class Settings(BaseSettings):
         alias="VOICEFARM_PIPER_RESIDENT_VOICES",
         description="Voices that each of them keeps in memory (about 300 MB a voice of medium quality).",
     )
+    torch_device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,2})?)$",
+        alias="VOICEFARM_TORCH_DEVICE",
+        description="What XTTS v2 and StyleTTS2 compute on: cpu, cuda, cuda:1, mps, or auto for the best "
+        "that is there.",
+    )
+    torch_resident_voices: int = Field(
+        16,
+        ge=1,
+        alias="VOICEFARM_TORCH_RESIDENT_VOICES",
+        description="Voice samples whose conditioning such a worker keeps in memory, each less than 1 MB.",
+    )
     google_credentials: Path | None = Field(
         None,
         alias="GOOGLE_APPLICATION_CREDENTIALS",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import redis
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Below those that Linux gives to whoever connects, so that no client takes one before its server does.
+_PORTS = range(10_000, 32_768)
+
+
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Give a port that nobody listens on; drawn at random, as tests run in several processes at once."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as s, suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def redis_binaries() -> dict[str, str]:

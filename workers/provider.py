@@ -75,6 +75,34 @@ class Provider(Protocol):
         """
 
 
+class CloningProvider(Provider, Protocol):
+    """A provider that speaks with a personality's voice sample.
+
+    It holds its model, and what it made of the latest samples, in memory.
+    """
+
+    device: str
+    """What its speech is computed on, such as `cpu` or `cuda:0`; known once it is loaded."""
+
+    def hold_voice(self, sample_id: str) -> None:
+        """Have what speaking with a sample needs in memory; it is computed if nobody has done so.
+
+        Raises:
+            ModelLoadFailed: the model is missing or broken.
+            VoiceNotFound: there is no such sample.
+            EngineFailed: the engine can make nothing of it.
+        """
+
+    def drop_voice(self, sample_id: str) -> None:
+        """Forget a sample; nothing happens when it is not held."""
+
+    def held_voices(self) -> tuple[str, ...]:
+        """Give the IDs of the samples that are held."""
+
+    def unload(self) -> None:
+        """Take the model out of memory; `load`, or whatever needs it next, brings it back."""
+
+
 def load_provider(spec: ProviderSpec, settings: Settings) -> Provider:
     """Make the provider of a catalogue entry, which imports its file; `load` is still to be called.
 

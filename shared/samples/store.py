@@ -84,6 +84,32 @@ class SampleStore:
             except FileNotFoundError as error:
                 raise _no_such_sample() from error
 
+    def made(self, sample_id: str, name: str) -> bytes | None:
+        """Give what was made from a sample under a name; None when nothing was."""
+        _check_id(sample_id)
+        with self._opened() as (place, root):
+            try:
+                return cast("bytes", place.cat_file(f"{root}/{sample_id}/{name}"))
+            except FileNotFoundError:
+                return None
+
+    def put_made(self, sample_id: str, name: str, content: bytes) -> None:
+        """Keep what was made from a sample beside it; nobody sees less than the whole.
+
+        Raises:
+            NotFound: the sample has gone meanwhile; nothing of it is left behind.
+        """
+        _check_id(sample_id)
+        with self._opened() as (place, root):
+            path = f"{root}/{sample_id}/{name}"
+            if isinstance(place, LocalFileSystem):
+                _replace_private(Path(path), content)
+            else:
+                place.pipe_file(path, content)
+        if not self.exists(sample_id):
+            self.delete(sample_id)
+            raise _no_such_sample()
+
     def exists(self, sample_id: str) -> bool:
         """Tell whether there is a sample with that ID."""
         if not _ID.fullmatch(sample_id):
@@ -151,22 +177,34 @@ def _no_such_sample() -> NotFound:
 
 
 def _write_private(path: Path, content: bytes) -> None:
-    """Write a file that appears as a whole or not at all, outlasts a power cut, and is its owner's alone."""
+    """Write the first file of a new folder, which outlasts a power cut and is its owner's alone."""
     folder, root = path.parent, path.parent.parent
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700)
     try:
-        draft = path.with_name(path.name + ".new")
+        _replace_private(path, content)
+        _sync(root)
+    except OSError:
+        shutil.rmtree(folder)
+        raise
+
+
+def _replace_private(path: Path, content: bytes) -> None:
+    """Write a file that appears as a whole or not at all; several may write it at once.
+
+    Raises:
+        NotFound: its folder has gone.
+    """
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
+    try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-        _sync(folder)
-        _sync(root)
-    except OSError:
-        shutil.rmtree(folder)
-        raise
+        _sync(path.parent)
+    except FileNotFoundError as error:
+        raise _no_such_sample() from error
 
 
 def _sync(folder: Path) -> None:

@@ -19,8 +19,17 @@ BASE = [
     ),
     *PROJECT["dependency-groups"]["build"],
 ]
+TORCH = [
+    *PROJECT["project"]["dependencies"],
+    *PROJECT["project"]["optional-dependencies"]["styletts2"],
+    *PROJECT["project"]["optional-dependencies"]["xtts"],
+    *PROJECT["dependency-groups"]["build"],
+    *PROJECT["dependency-groups"]["torch-dev"],
+]
 ASKED_FOR = {
     "base": BASE,
+    "torch-cpu": TORCH,
+    "torch-cuda": TORCH,
     "test": [*BASE, *PROJECT["dependency-groups"]["dev"]],
     "uv": PROJECT["dependency-groups"]["uv"],
 }

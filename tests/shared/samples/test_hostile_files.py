@@ -189,7 +189,7 @@ ODD_BUT_GOOD = {
     "RF64 with its sizes left at 0": lambda: with_open_sizes(encoded(speech(), container="RF64")),
     "something behind the sound": lambda: wav(pcm()) + b"LIST\4\0\0\0INFO",
     "something behind an OGG": lambda: opus() + bytes(500),
-    "300,000 empty pages": lambda: ogg_of_empty_pages(300_000),
+    "200,000 empty pages": lambda: ogg_of_empty_pages(200_000),
     "RF64": lambda: encoded(speech(), container="RF64"),
     "extensible": lambda: encoded(speech(), container="WAVEX"),
     "BWF": lambda: with_chunk(wav(pcm()), b"bext", bytes(602)),

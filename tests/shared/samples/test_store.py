@@ -180,3 +180,22 @@ def test_samples_are_in_the_state_folder_unless_the_setting_names_another_place(
     by_default = Settings.load(VOICEFARM_STATE_DIR=str(tmp_path))
     assert by_default.samples_url == str(tmp_path / "samples")
     assert Settings.load(VOICEFARM_SAMPLES_URL="s3://voices").samples_url == "s3://voices"
+
+
+def test_what_was_made_from_a_sample_stays_beside_it_and_goes_with_it(store, url):
+    sample_id = store.put(b"RIFF")
+    assert store.made(sample_id, "engine.npz") is None
+    store.put_made(sample_id, "engine.npz", b"first")
+    store.put_made(sample_id, "engine.npz", b"second")
+    assert store.made(sample_id, "engine.npz") == b"second"
+    assert len(names(url)) == 2
+    store.delete(sample_id)
+    assert names(url) == []
+
+
+def test_nothing_is_left_of_what_was_made_from_a_sample_that_went_meanwhile(store, url):
+    sample_id = store.put(b"RIFF")
+    store.delete(sample_id)
+    with pytest.raises(NotFound):
+        store.put_made(sample_id, "engine.npz", b"made")
+    assert names(url) == []

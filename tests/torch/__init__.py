@@ -1,0 +1,1 @@
+"""Tests of the engines on PyTorch, which run in their environment: `.venv-torch/bin/pytest tests/torch`."""
