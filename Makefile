@@ -3,6 +3,7 @@
 PORT ?= 8000
 FLOWER_PORT ?= 5555
 STATE ?= var
+ENGINES ?=
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -12,13 +13,13 @@ SETUP := sh deploy/setup
 .PHONY: help up test bench lint lock
 
 help:  ## show this
-	@echo "Usage: make TARGET [PORT=$(PORT)] [FLOWER_PORT=$(FLOWER_PORT)] [STATE=$(STATE)]"
+	@echo "Usage: make TARGET [PORT=$(PORT)] [FLOWER_PORT=$(FLOWER_PORT)] [STATE=$(STATE)] [ENGINES=all]"
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile
 
 # setpriv: make passes SIGTERM on to what it runs, but has no chance to when it is killed.
 up:  ## run the farm here until Ctrl-C; sets up what is missing
 	@$(SETUP) base
-	@exec setpriv --pdeathsig TERM $(BIN)/voicefarm up --port "$(PORT)" --flower-port "$(FLOWER_PORT)" --state "$(STATE)"
+	@exec setpriv --pdeathsig TERM $(BIN)/voicefarm up --port "$(PORT)" --flower-port "$(FLOWER_PORT)" --state "$(STATE)" --engines "$(ENGINES)"
 
 test: lint  ## run every check and test; sets up what they need
 	@sh deploy/debian-packages redis-server postgresql chromium curl

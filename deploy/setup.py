@@ -155,9 +155,8 @@ def install(lock: str) -> None:
     if lock != "test" or not is_installed("base"):
         _uv("venv", "--no-project", "--clear", "--python", sys.executable, str(folder))
     python = ("--python", str(folder / "bin" / "python"))
-    # Without its byte code PyTorch takes two or three times as long to import, in every worker.
-    compiled = ("--compile-bytecode",) if lock.startswith("torch") else ()
-    _uv("pip", "sync", "--require-hashes", *compiled, *python, str(file))
+    # Where Python may not write byte code, every process would compile its libraries anew, for seconds.
+    _uv("pip", "sync", "--require-hashes", "--compile-bytecode", *python, str(file))
     # Without isolation it builds with the lock's setuptools: nothing comes here without a hash.
     _uv("pip", "install", "--no-deps", "--no-build-isolation", *python, "--editable", str(ROOT))
     _stamp(lock).touch()

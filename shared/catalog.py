@@ -36,6 +36,8 @@ class ProviderSpec:
     """BCP 47 tags it speaks; where `equip` tells, those it may speak."""
     clones: bool
     """Whether it speaks with a personality's own voice sample."""
+    needs_sample: bool = False
+    """Whether it has no voice of its own."""
     environment: Environment = Environment.BASE
     """Where its libraries are installed."""
     is_thread_safe: bool = False

@@ -34,6 +34,7 @@ from shared.roster import Roster
 from shared.routing import Router
 from shared.samples.store import SampleStore
 from shared.usage import Outbox, UsageReport
+from shared.voice_holding import VoiceHolding
 
 if TYPE_CHECKING:
     from shared.cache import CachedAudio
@@ -87,6 +88,7 @@ class Farm:
     doorbell: Doorbell
     jobs: Jobs
     usage: UsageReport
+    voice_holding: VoiceHolding
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -98,6 +100,7 @@ class Farm:
         cache = AudioCache.from_settings(settings, front_client(settings.audio_url, AUDIO_TIMEOUT_S))
         samples = SampleStore(settings.samples_url)
         ledger = Ledger.from_settings(settings, state)
+        presence = Presence(state)
         return cls(
             settings=settings,
             router=Router.from_settings(settings),
@@ -111,12 +114,13 @@ class Farm:
             cache=cache,
             invalidations=Invalidations(settings.audio_url),
             ledger=ledger,
-            presence=Presence(state),
+            presence=presence,
             stats=ProviderStats(state),
             rate_limit=RateLimit(state, settings.rate_limit_per_minute),
             doorbell=Doorbell.for_front(settings.broker_url, FRONT_TIMEOUT_S),
             jobs=Jobs(ledger, TransitionReader(settings.state_url), max_waiters=settings.max_waiters),
             usage=UsageReport(database, Outbox(state)),
+            voice_holding=VoiceHolding(state, presence),
         )
 
     def start(self) -> None:

@@ -40,6 +40,12 @@ class Worker:
     slots: int
     device: str
     pid: int
+    voices: tuple[str, ...] = ()
+    """The IDs of the voice samples that it holds in memory."""
+    memory_bytes: int | None = None
+    """What it takes of the machine's memory; None where its processes come and go."""
+    device_memory_bytes: int | None = None
+    """What it takes of its device's; None where that is the machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,7 @@ class Presence:
         now_ms, circuits, reasons, *records = found
         return RollCall(
             now_ms=now_ms,
-            workers=tuple(Worker(**json.loads(record)) for record in records if record),
+            workers=tuple(_worker(json.loads(record)) for record in records if record),
             probes_ms={name: int(score) for name, score in _pairs(circuits)},
             reasons=dict(_pairs(reasons)),
         )
@@ -145,6 +151,10 @@ class Presence:
     def _now_ms(self) -> int:
         seconds, microseconds = self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def _worker(record: dict[str, Any]) -> Worker:
+    return Worker(**{**record, "voices": tuple(record["voices"])})
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:

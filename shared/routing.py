@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.catalog import CATALOG
-from shared.errors import LanguageNotSupported, NoProvider, SettingsError, retry_after_s
+from shared.errors import LanguageNotSupported, NoProvider, NoVoiceSample, SettingsError, retry_after_s
 from shared.languages import closest_language
 from shared.ledger.attempts import Attempt, PassedOver
 from shared.models import Fallback, Quality
@@ -95,6 +95,7 @@ class Router:
 
         Raises:
             NoProvider: none of those that may is enabled and can take work now.
+            NoVoiceSample: those that may have no voice of their own, and the personality has no sample.
             LanguageNotSupported: none that is enabled speaks the language.
         """
         enabled = self._enabled(utterance, voice)
@@ -131,6 +132,11 @@ class Router:
         if not able:
             names = ", ".join(enabled)
             raise NoProvider(f"Of the enabled providers ({names}) none speaks with a cloned voice.")
+        if utterance.sample_id is None:
+            unfit |= {name: PassedOver.SAMPLE for name in able if self.catalog[name].needs_sample}
+        able = [name for name in able if name not in unfit]
+        if not able:
+            raise NoVoiceSample("This provider clones voices, and the personality has no sample; upload one.")
         silent = {name: PassedOver.LANGUAGE for name in able if not self._speaks(name, utterance.language)}
         if len(silent) == len(able):
             raise LanguageNotSupported(f"{', '.join(able)} cannot speak {utterance.language!r}.")

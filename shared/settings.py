@@ -148,6 +148,26 @@ class Settings(BaseSettings):
         description="What XTTS v2 and StyleTTS2 compute on: cpu, cuda, cuda:1, mps, or auto for the best "
         "that is there.",
     )
+    torch_stall_seconds: int = Field(
+        60,
+        ge=1,
+        alias="VOICEFARM_TORCH_STALL_SECONDS",
+        description="Such a worker is started anew when its model has made no step for so long.",
+    )
+    torch_idle_seconds: int = Field(
+        0,
+        ge=0,
+        alias="VOICEFARM_TORCH_IDLE_SECONDS",
+        description="A model that nobody has needed for so long leaves the memory until it is needed again; "
+        "0: it stays.",
+    )
+    torch_tasks_per_process: int = Field(
+        1000,
+        ge=0,
+        alias="VOICEFARM_TORCH_TASKS_PER_PROCESS",
+        description="After so many syntheses such a worker is started anew, because engines leak memory; 0: "
+        "never.",
+    )
     torch_resident_voices: int = Field(
         16,
         ge=1,

@@ -112,6 +112,21 @@ def _of_workers(providers: list[str], roll_call: RollCall) -> Iterator[Metric]:
         slots.add_metric([name], sum(of_provider))
         circuit.add_metric([name], roll_call.circuit(name) is not CircuitState.CLOSED)
     yield from (alive, slots, circuit)
+    yield _memory(roll_call)
+
+
+def _memory(roll_call: RollCall) -> Metric:
+    """Give what pools of threads take; the processes of the others come and go."""
+    memory = GaugeMetricFamily(
+        "voicefarm_worker_memory_bytes",
+        "What a worker takes of its machine's memory, and of its device's where that has its own.",
+        labels=["worker", "provider", "memory"],
+    )
+    for worker in roll_call.workers:
+        for kind, size_bytes in (("host", worker.memory_bytes), ("device", worker.device_memory_bytes)):
+            if size_bytes is not None:
+                memory.add_metric([worker.name, worker.provider, kind], size_bytes)
+    return memory
 
 
 def _of_renderings(providers: list[str], census: Census) -> Iterator[Metric]:

@@ -68,17 +68,28 @@ def remove(personality_id: str) -> Response:
 @blueprint.post("/api/voice/personalities/<personality_id>/voice/load")
 @requires(Scope.MANAGE)
 def load(personality_id: str) -> Response:
-    """Have every provider that clones take the sample's voice into memory, ahead of the first synthesis."""
+    """Have every provider that clones take the sample's voice into memory, ahead of the first synthesis.
+
+    What they make of the sample is kept for all workers; it answers when each holds it, or after 30 s.
+    """
     personality = farm().personalities.get(checked(personality_id))
-    if not personality.has_sample:
+    sample_id = personality.voice_config.sample_path
+    if sample_id is None:
         raise NoVoiceSample("This personality has no voice sample; upload one first.", field="personality_id")
+    loaded = farm().voice_holding.hold(sample_id, _cloning())
+    holding = [name for name, is_loaded in loaded.items() if is_loaded]
+    message = (
+        f"{' and '.join(holding)}: every worker holds the voice of {personality.name}."
+        if holding
+        else "No provider that clones voices holds it; the status of the providers tells which run."
+    )
     return as_json(
         schemas.VoiceLoaded(
-            success=False,
+            success=bool(holding),
             personality_id=personality.id,
             personality_name=personality.name,
-            providers_loaded=dict.fromkeys(_cloning(), False),
-            message="No provider that clones voices runs here; the status of the providers tells why.",
+            providers_loaded=loaded,
+            message=message,
         )
     )
 
@@ -88,12 +99,21 @@ def load(personality_id: str) -> Response:
 def unload(personality_id: str) -> Response:
     """Have every provider let go of the voice; it is taken into memory again when it is to speak."""
     personality = farm().personalities.get(checked(personality_id))
+    sample_id = personality.voice_config.sample_path
+    names = _cloning()
+    unloaded = farm().voice_holding.drop(sample_id, names) if sample_id else dict.fromkeys(names, False)
+    freed = [name for name, is_unloaded in unloaded.items() if is_unloaded]
+    message = (
+        f"{' and '.join(freed)}: no worker holds the voice of {personality.name} any more."
+        if freed
+        else f"No provider holds the voice of {personality.name}."
+    )
     return as_json(
         schemas.VoiceUnloaded(
             personality_id=personality.id,
             personality_name=personality.name,
-            providers_unloaded=dict.fromkeys(_cloning(), False),
-            message=f"No provider holds the voice of {personality.name}.",
+            providers_unloaded=unloaded,
+            message=message,
         )
     )
 

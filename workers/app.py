@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import signal
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
+import psutil
 import structlog
 from celery import Celery, signals
 from celery.concurrency.thread import TaskPool as ThreadPool
@@ -26,10 +30,12 @@ from shared.outcomes import Outcomes
 from shared.presence import HEARTBEAT_S, Presence, Worker
 from shared.settings import Settings
 from shared.usage import BudgetWatch, Outbox, UsageReport, UsageWriter
+from workers.engine import Engine
 from workers.renderer import Renderer
+from workers.voice_follower import VoiceFollower
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from shared.catalog import ProviderSpec
 
@@ -48,6 +54,8 @@ THREADS_END_IN_S = 3.0
 
 log = structlog.get_logger()
 _stopping = threading.Event()
+# Set when the next heartbeat has something new to tell.
+_changed = threading.Event()
 
 
 def pool_spec() -> ProviderSpec:
@@ -83,8 +91,9 @@ def _begin_to_speak(**_: Any) -> None:
         for follower in followers:
             follower.wake()
 
+    engine = Engine(spec, settings)
     app.renderer = Renderer(
-        spec,
+        engine,
         settings,
         worker=f"{spec.name}:{os.getpid()}",
         ledger=Ledger.from_settings(settings, state),
@@ -95,7 +104,7 @@ def _begin_to_speak(**_: Any) -> None:
         doorbell=Doorbell(app),
         on_usage=wake_followers,
     )
-    app.renderer.warm_up()
+    engine.warm_up()
     for follower in followers:
         follower.start()
 
@@ -106,8 +115,7 @@ def _begin_parent(sender: Any, **_: Any) -> None:
 
     A pool of threads has none: they speak here. Celery takes no task before this has returned.
     """
-    if isinstance(sender.pool, ThreadPool):
-        _begin_threads()
+    engine = _begin_threads(sender) if isinstance(sender.pool, ThreadPool) else None
     settings = Settings.load()
     state = worker_client(settings.state_url)
     presence = Presence(state)
@@ -119,17 +127,36 @@ def _begin_parent(sender: Any, **_: Any) -> None:
         device=spec.device,
         pid=os.getpid(),
     )
-    threading.Thread(target=_beat, args=(presence, worker), name="heartbeat", daemon=True).start()
+    threading.Thread(target=_beat, args=(presence, worker, engine), name="heartbeat", daemon=True).start()
     ledger = Ledger.from_settings(settings, state)
     Sweep(ledger, presence, Doorbell(app), Outcomes(state)).start()
 
 
-def _begin_threads() -> None:
+def _begin_threads(worker: Any) -> Engine:
     spec = pool_spec()
-    if not spec.is_thread_safe:
-        raise SystemExit(f"{spec.title} speaks in one thread at a time: start it with --pool prefork.")
+    if not spec.is_thread_safe and worker.pool.num_processes > 1:
+        raise SystemExit(
+            f"{spec.title} speaks in one thread at a time: start it with --concurrency 1 or --pool prefork."
+        )
     _begin_to_speak()
     signals.worker_shutting_down.connect(_end_threads, weak=False)
+    settings, engine = Settings.load(), app.renderer.engine
+    if spec.clones:
+        VoiceFollower(engine, settings.state_url, on_change=_changed.set).start()
+        signals.task_postrun.connect(_end_when_worn(settings.torch_tasks_per_process), weak=False)
+    return cast("Engine", engine)
+
+
+def _end_when_worn(tasks: int) -> Callable[..., None]:
+    """Make what counts tasks, and after so many ends this process as a supervisor would; 0: never."""
+    done = itertools.count(1)
+
+    def count(**_: Any) -> None:
+        if next(done) == tasks:
+            log.info("worker_worn", tasks=tasks)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return count
 
 
 def _end_threads(**_: Any) -> None:
@@ -153,13 +180,27 @@ def _tell_what_was_lost(exception: Exception, args: Sequence[str], **_: Any) -> 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _end(**_: Any) -> None:
     _stopping.set()
+    _changed.set()
 
 
-def _beat(presence: Presence, worker: Worker) -> None:
+def _beat(presence: Presence, worker: Worker, engine: Engine | None) -> None:
+    """Tell that this pool lives, and what its engine is like where that is in this process."""
     while not _stopping.is_set():
         try:
-            presence.beat(worker)
+            presence.beat(_looked_at(worker, engine) if engine else worker)
         except VoicefarmError as error:
             log.warning("heartbeat_failed", code=error.code)
-        _stopping.wait(HEARTBEAT_S)
+        _changed.wait(HEARTBEAT_S)
+        _changed.clear()
     presence.leave(worker)
+
+
+def _looked_at(worker: Worker, engine: Engine) -> Worker:
+    engine.unload_when_idle()
+    return replace(
+        worker,
+        device=engine.device,
+        voices=engine.held_voices,
+        memory_bytes=psutil.Process().memory_info().rss,
+        device_memory_bytes=engine.device_memory_bytes,
+    )

@@ -32,6 +32,8 @@ class Loss(StrEnum):
     """Another worker has it."""
     OVERDUE = "overdue"
     """It takes too long."""
+    STUCK = "stuck"
+    """The engine makes no step."""
 
 
 class LeaseLost(Exception):
@@ -45,8 +47,8 @@ class LeaseLost(Exception):
 class Lease:
     """Renews a claim every third of its time, and every second, from a thread of its own.
 
-    That calls `on_loss` once when the claim is lost or `limit_s` are over, after which `check` raises; and
-    `on_hang` if the work is overdue and does not stop for all that.
+    That calls `on_loss` once when the claim is lost, `limit_s` are over or the engine `is_stuck`, after which
+    `check` raises; and `on_hang` if the work does not stop for all that and nobody else has it.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class Lease:
         claim: Claim,
         *,
         limit_s: float,
+        is_stuck: Callable[[], bool],
         on_loss: Callable[[], None],
-        on_hang: Callable[[], None],
+        on_hang: Callable[[Loss], None],
     ) -> None:
         self._ledger = ledger
         self._claim = claim
         self._limit_s = limit_s
+        self._is_stuck = is_stuck
         self._on_loss = on_loss
         self._on_hang = on_hang
         self._stopping = threading.Event()
@@ -90,13 +94,18 @@ class Lease:
         until_s = time.monotonic() + self._limit_s
         pause_s = min(self._ledger.lease_ms / 3000, _RENEW_AT_LEAST_EVERY_S)
         while not self._stopping.wait(min(pause_s, max(until_s - time.monotonic(), 0))):
-            self._lost = Loss.OVERDUE if time.monotonic() >= until_s else self._renew()
+            self._lost = self._hang(until_s) or self._renew()
             if self._lost:
                 self._on_loss()
                 break
         # While the lease still holds, so that what became of the attempt can be told.
-        if self._lost is Loss.OVERDUE and not self._stopping.wait(pause_s):
-            self._on_hang()
+        if self._lost in {Loss.OVERDUE, Loss.STUCK} and not self._stopping.wait(pause_s):
+            self._on_hang(self._lost)
+
+    def _hang(self, until_s: float) -> Loss | None:
+        if time.monotonic() >= until_s:
+            return Loss.OVERDUE
+        return Loss.STUCK if self._is_stuck() else None
 
     def _renew(self) -> Loss | None:
         try:

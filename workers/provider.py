@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self, cast
 from shared.errors import ModelLoadFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -83,6 +83,8 @@ class CloningProvider(Provider, Protocol):
 
     device: str
     """What its speech is computed on, such as `cpu` or `cuda:0`; known once it is loaded."""
+    on_step: Callable[[], None]
+    """Called at each step of the model that its library lets one follow, such as a token of speech."""
 
     def hold_voice(self, sample_id: str) -> None:
         """Have what speaking with a sample needs in memory; it is computed if nobody has done so.
@@ -98,6 +100,9 @@ class CloningProvider(Provider, Protocol):
 
     def held_voices(self) -> tuple[str, ...]:
         """Give the IDs of the samples that are held."""
+
+    def device_memory_bytes(self) -> int | None:
+        """Tell what it takes of its device's own memory; None where that is the machine's."""
 
     def unload(self) -> None:
         """Take the model out of memory; `load`, or whatever needs it next, brings it back."""

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from threading import Lock, get_ident
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 import redis
@@ -21,7 +21,6 @@ from workers.audio import join
 from workers.encoding import encode
 from workers.lease import Lease, LeaseLost, Loss
 from workers.meter import Meter
-from workers.provider import load_provider
 from workers.providers.forked import end_copy
 from workers.quality import judge
 
@@ -29,14 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from shared.cache import AudioCache
-    from shared.catalog import ProviderSpec
     from shared.doorbell import Doorbell
     from shared.ledger import Claim, Ledger
     from shared.models import Utterance
     from shared.outcomes import Outcomes
     from shared.presence import Presence
     from shared.settings import Settings
-    from workers.provider import AudioChunk, Provider
+    from workers.engine import Engine
+    from workers.provider import AudioChunk
 
 _NOT_LOADED = "The engine could not be loaded; the worker's log says why."
 _UNEXPECTED = "The engine failed unexpectedly; the worker's log says how."
@@ -59,7 +58,7 @@ class Renderer:
 
     def __init__(
         self,
-        spec: ProviderSpec,
+        engine: Engine,
         settings: Settings,
         *,
         worker: str,
@@ -71,11 +70,9 @@ class Renderer:
         on_usage: Callable[[], None] = lambda: None,
     ) -> None:
         """Wire it up; `on_usage` is called when an attempt has written down what it used."""
-        self.name = spec.name
-        self._spec = spec
+        self.name = engine.spec.name
+        self.engine = engine
         self._settings = settings
-        self._provider: Provider | None = None
-        self._loading = Lock()
         self._worker = worker
         self._ledger = ledger
         self._cache = cache
@@ -84,23 +81,8 @@ class Renderer:
         self._doorbell = doorbell
         self._on_usage = on_usage
 
-    def warm_up(self) -> None:
-        """Load the engine before the first task; a failure is logged, and told to every task that comes."""
-        try:
-            self._engine()
-        except ProviderError as error:
-            log.warning("load_failed", provider=self.name, code=error.code, detail=error.detail)
-
-    def _engine(self) -> Provider:
-        with self._loading:
-            if self._provider is None:
-                provider = load_provider(self._spec, self._settings)
-                provider.load()
-                self._provider = provider
-            return self._provider
-
     def _price_usd(self, utterance: Utterance) -> Decimal:
-        return Decimal(str(self._engine().price_usd(utterance)))
+        return Decimal(str(self.engine.price_usd(utterance)))
 
     def render(self, rendering_id: str) -> None:
         """Take one attempt at a rendering, if it is still to be had."""
@@ -124,6 +106,7 @@ class Renderer:
             self._ledger,
             claim,
             limit_s=self._settings.synthesis_timeout_seconds,
+            is_stuck=self.engine.is_stuck,
             on_loss=partial(end_copy, get_ident()),
             on_hang=partial(self._end_process, work),
         )
@@ -168,7 +151,7 @@ class Renderer:
         try:
             sound = self._sound(work, lease, seed=0)
         except BadAudio as refusal:
-            if not self._spec.is_random:
+            if not self.engine.spec.is_random:
                 raise
             log.warning("sound_refused", code=refusal.code, detail=refusal.detail)
             self._outcomes.refused(self.name, refusal.code)
@@ -189,7 +172,7 @@ class Renderer:
         """Give speech that may be cached and sent."""
 
         def chunks() -> Iterator[AudioChunk]:
-            for chunk in work.meter.measure(self._engine().synthesize(work.claim.utterance, seed=seed)):
+            for chunk in work.meter.measure(self.engine.synthesize(work.claim.utterance, seed=seed)):
                 lease.check()
                 yield chunk
 
@@ -213,23 +196,25 @@ class Renderer:
         """End an attempt whose lease is lost."""
         log.info("attempt_stopped", why=why)
         usage = work.meter.usage()
-        if why is Loss.OVERDUE:
-            self._pass_on(work, self._timeout())
+        if why in {Loss.OVERDUE, Loss.STUCK}:
+            self._pass_on(work, self._timeout(why))
         elif why is Loss.ABANDONED:
             if self._ledger.abandon(work.claim, usage) == "queued":
                 self._doorbell.ring(self.name, work.claim.rendering_id)
         elif usage:
             self._ledger.note_usage(usage)
 
-    def _timeout(self) -> EngineTimeout:
+    def _timeout(self, why: Loss) -> EngineTimeout:
+        if why is Loss.STUCK:
+            return EngineTimeout(f"The engine made no step for {self._settings.torch_stall_seconds} s.")
         return EngineTimeout(f"The engine did not end within {self._settings.synthesis_timeout_seconds} s.")
 
-    def _end_process(self, work: _Work) -> None:
+    def _end_process(self, work: _Work, why: Loss) -> None:
         """End this process, whose engine hangs, once the next provider has the work; its pool replaces it."""
         try:
-            self._pass_on(work, self._timeout())
+            self._pass_on(work, self._timeout(why))
         finally:
-            log.error("engine_hangs")
+            log.error("engine_hangs", why=why)
             os._exit(os.EX_SOFTWARE)
 
     def _pass_on(self, work: _Work, error: ProviderError) -> None:

@@ -55,6 +55,11 @@ def choose_device(wanted: str) -> str:
     return device
 
 
+def device_memory_bytes(device: str) -> int | None:
+    """Tell what this process has taken of a CUDA device's memory; None for other devices."""
+    return int(import_torch().cuda.memory_reserved(device)) if device.startswith("cuda") else None
+
+
 def read_checkpoint(path: Path, allowed: Sequence[type] = ()) -> Any:
     """Read what `torch.save` wrote, on the CPU. Its pickle runs no code: it may name tensors and `allowed`.
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import chain
@@ -26,19 +27,20 @@ from shared.cli.ports import is_free, try_port
 from shared.cli.state_folder import StateFolder, names_redis, open_state_folder
 from shared.cli.supervisor import Supervisor
 from shared.connections import front_client
+from shared.environments import PROJECT, Environment
 from shared.errors import SettingsError
 from shared.routing import Router
 from shared.sessions import issue_code
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 
     from shared.cli.embedded_redis import EmbeddedRedis
 
-PROJECT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 FLOWER_USER = "admin"
+TORCH_ENGINES = tuple(name for name, spec in CATALOG.items() if spec.environment is Environment.TORCH)
 FIRST_PORT, LAST_PORT = 8000, 65535
 
 # Whether it can be used is found out when it is opened.
@@ -52,6 +54,23 @@ def _port(_: click.Context, option: click.Parameter, given: str) -> int:
     raise CannotStart(f"{option.envvar} must be a number from 1 to {LAST_PORT}, is {given!r}")
 
 
+def _torch_engines(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(given.replace(",", " ").split()))
+    if names == ("all",):
+        return TORCH_ENGINES
+    if unknown := [name for name in names if name not in TORCH_ENGINES]:
+        there_are = ", ".join((*TORCH_ENGINES, "all"))
+        raise CannotStart(f"ENGINES has no {', '.join(unknown)}; there are {there_are}")
+    return names
+
+
+def _install_torch() -> None:
+    """Set up the environment of the engines on PyTorch; a moment where it is set up already."""
+    outcome = subprocess.run(["sh", PROJECT / "deploy" / "setup", "torch"], check=False)
+    if outcome.returncode:  # it has told why
+        raise SystemExit(outcome.returncode)
+
+
 @click.command(context_settings={"show_default": True})
 @click.option(
     "--port", callback=_port, metavar="N", envvar="PORT", default="8000", help="Port of the API and the page."
@@ -60,20 +79,35 @@ def _port(_: click.Context, option: click.Parameter, given: str) -> int:
     "--flower-port", callback=_port, metavar="N", envvar="FLOWER_PORT", default="5555", help="Port of Flower."
 )
 @click.option("--state", type=Folder, envvar="STATE", default="var", help="Folder of all that it keeps.")
-def up(port: int, flower_port: int, state: Path) -> None:
+@click.option(
+    "--engines",
+    callback=_torch_engines,
+    metavar="NAMES",
+    envvar="ENGINES",
+    default="",
+    help=f"Engines on PyTorch to install first, if they are not, and to run: {', '.join(TORCH_ENGINES)}; or "
+    "all. Default: to run those that are installed.",
+)
+def up(port: int, flower_port: int, state: Path, engines: tuple[str, ...]) -> None:
     """Run the farm here until Ctrl-C.
 
     Starts the API with its page, the worker pools that can run here, Flower, and a Redis unless REDIS_HOST
     names one. Two farms run side by side on ports and state folders of their own.
     """
+    if engines:
+        _install_torch()
     given = Settings.load(VOICEFARM_STATE_DIR=str(state))
+    wanted = _wanted(given, engines)
     router = Router.from_settings(given)
-    programs = _programs(router)
-    idle = _idle(router, CATALOG if given.providers is None else given.providers)
+    programs = _programs(router, wanted)
+    idle = _idle(router, wanted)
     with open_state_folder(state) as folder:
         _check_machine(port, flower_port)
         redis = None if names_redis(given) else embedded_redis.prepare(folder)
         ours = _settings(folder, given, redis)
+        if engines:  # the front must not wait for those that are not to run
+            pools, _ = programs
+            ours["VOICEFARM_PROVIDERS"] = ",".join(sorted({*pools, *(given.providers or ())}))
         tools = {
             "HOST": HOST,
             "PORT": str(port),
@@ -87,19 +121,26 @@ def up(port: int, flower_port: int, state: Path) -> None:
         asyncio.run(_run(supervisor, settings, redis, programs, idle, port=port, flower_port=flower_port))
 
 
-def _programs(router: Router) -> tuple[dict[str, str], dict[str, str]]:
+def _wanted(given: Settings, engines: Collection[str]) -> frozenset[str]:
+    """Give the providers that are to run if they can; where engines are named, no other one on PyTorch."""
+    if given.providers is not None:
+        return frozenset(given.providers) | set(engines)
+    return frozenset(CATALOG) - (set(TORCH_ENGINES) - set(engines) if engines else set())
+
+
+def _programs(router: Router, wanted: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Give the Procfile's lines: the pools that can run here, and what is no pool."""
     lines: dict[str, str] = parse_procfile((PROJECT / "Procfile").read_text()).processes
-    runnable = {name for name in router.enabled if router.equipment[name].problem is None}
+    runnable = {name for name in wanted if router.equipment[name].problem is None}
     pools = {name: line for name, line in lines.items() if name in runnable}
     if not pools:
         raise CannotStart("No enabled provider can run here; 'voicefarm doctor' tells why")
     return pools, {name: line for name, line in lines.items() if name not in CATALOG}
 
 
-def _idle(router: Router, wanted: Iterable[str]) -> list[str]:
+def _idle(router: Router, wanted: Collection[str]) -> list[str]:
     """Give a line for each provider that has no pool here: why not, and what helps."""
-    lacking = ((name, router.equipment[name]) for name in wanted)
+    lacking = ((name, router.equipment[name]) for name in CATALOG if name in wanted)
     return [
         f"{name} does not run: {found.problem} {found.remedy}" for name, found in lacking if found.problem
     ]

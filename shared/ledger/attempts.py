@@ -18,6 +18,7 @@ class PassedOver(StrEnum):
     CIRCUIT_OPEN = "circuit_open"
     LANGUAGE = "language_not_supported"
     VOICE = "voice_not_cloned"
+    SAMPLE = "no_voice_sample"
 
     @property
     def detail(self) -> str:
@@ -30,6 +31,7 @@ _DETAILS = {
     PassedOver.CIRCUIT_OPEN: "Its circuit is open, so it is not asked now.",
     PassedOver.LANGUAGE: "It does not speak this language.",
     PassedOver.VOICE: "It does not speak with a cloned voice.",
+    PassedOver.SAMPLE: "It speaks with cloned voices only, and the personality has no voice sample.",
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.catalog import CATALOG
-from shared.errors import NoProvider
+from shared.errors import NoProvider, NoVoiceSample
 from shared.models import Fallback, Quality
 from shared.presence import RollCall, Worker
 from shared.routing import Router
@@ -18,17 +18,21 @@ from tests.workers.utterances import utterance
 CLONING = {"xtts_v2", "styletts2"}
 
 
-def chain_of(voice, enabled="xtts_v2,google_tts,piper,espeak", **fields):
-    """Give the chain of the quality `high` on a farm with these providers, each of which speaks English."""
+def chain_of(voice, **fields):
+    return route(voice, **fields).chain
+
+
+def route(voice, enabled="xtts_v2,google_tts,piper,espeak", **fields):
+    """Route the quality `high` on a farm with these providers, each of which speaks English."""
     catalog = {
-        name: replace(CATALOG["espeak"], name=name, clones=name in CLONING)
+        name: replace(CATALOG["espeak"], name=name, clones=name in CLONING, needs_sample=name == "styletts2")
         for name in ("xtts_v2", "styletts2", "google_tts", "piper", "espeak")
     }
     router = Router.from_settings(Settings.load(VOICEFARM_PROVIDERS=enabled), catalog)
     workers = tuple(Worker(name=name, provider=name, slots=1, device="cpu", pid=1) for name in catalog)
     return router.route(
         utterance(**({"quality": Quality.HIGH} | fields)), voice, RollCall(0, workers, {}, {})
-    ).chain
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,8 +58,19 @@ def test_the_request_goes_before_the_personality():
     assert chain_of(voice, fallback=Fallback.NEVER) == ("piper",)
 
 
+def test_one_without_a_voice_of_its_own_is_passed_over_without_a_sample():
+    everyone = "xtts_v2,styletts2,espeak"
+    with_sample = route(VoiceConfig(), everyone, sample_id="sample", quality=Quality.HIGHEST)
+    assert with_sample.chain == ("styletts2", "xtts_v2", "espeak")
+    without = route(VoiceConfig(), everyone, quality=Quality.HIGHEST)
+    assert without.chain == ("xtts_v2", "espeak")
+    assert [(one.provider, one.code) for one in without.passed_over] == [("styletts2", "no_voice_sample")]
+    with pytest.raises(NoVoiceSample):
+        route(VoiceConfig(), everyone, provider="styletts2")
+
+
 def test_only_those_that_clone_speak_with_the_same_voice():
     voice = VoiceConfig(provider="piper", sample_path="sample")
     assert chain_of(voice, fallback=Fallback.SAME_VOICE) == ("xtts_v2",)
     with pytest.raises(NoProvider):
-        chain_of(voice, "piper,espeak", fallback=Fallback.SAME_VOICE)
+        chain_of(voice, enabled="piper,espeak", fallback=Fallback.SAME_VOICE)

@@ -21,6 +21,7 @@ from shared.provider_stats import ProviderStats, ProviderTotals
 from shared.settings import Settings
 from shared.usage import Outbox
 from tests.shared.ledger.machine import CHAIN, KEYS, LEASE_MS, UTTERANCE, Bell, make_ledger, result, submit
+from workers.engine import Engine
 from workers.provider import AudioChunk
 from workers.providers.forked import ForkedFunction
 from workers.renderer import Renderer
@@ -179,7 +180,7 @@ def renderer(redis, ledger, cache, bell):
         )  # fmt: skip
         settings = Settings.load(VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS=str(synthesis_timeout_s))
         return Renderer(
-            spec, settings, worker="test", ledger=ledger, cache=cache, presence=presence,
+            Engine(spec, settings), settings, worker="test", ledger=ledger, cache=cache, presence=presence,
             outcomes=Outcomes(redis), doorbell=bell,
         )  # fmt: skip
 
