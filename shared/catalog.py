@@ -125,6 +125,7 @@ CATALOG: Mapping[str, ProviderSpec] = {
             environment=Environment.TORCH,
             languages=STYLETTS2_LANGUAGES,
             clones=True,
+            needs_sample=True,
             is_random=True,
             equip=styletts2_equipment,
         ),

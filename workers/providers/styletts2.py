@@ -16,10 +16,10 @@ from shared.styletts2_model import LANGUAGES, REMEDY, StyleTTS2Files, StyleTTS2P
 from workers.audio import stretch
 from workers.conditioning import Conditionings
 from workers.provider import AudioChunk
-from workers.torch_runtime import choose_device, import_torch
+from workers.torch_runtime import choose_device, device_memory_bytes, import_torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -41,6 +41,7 @@ class StyleTTS2Provider:
         self, files: StyleTTS2Files, parameters: StyleTTS2Parameters, device: str, voices: Conditionings
     ) -> None:
         self.device = device
+        self.on_step: Callable[[], None] = lambda: None
         self._files = files
         self._parameters = parameters
         self._wanted_device = device
@@ -116,6 +117,10 @@ class StyleTTS2Provider:
         """Give the IDs of the samples whose styles are in memory."""
         return self._voices.held()
 
+    def device_memory_bytes(self) -> int | None:
+        """Tell what this process has taken of a GPU's memory; None where it computes on the CPU."""
+        return device_memory_bytes(self.device) if self._loaded else None
+
     def unload(self) -> None:
         """Take the networks out of memory; the next that needs them loads them again."""
         if self._loaded is None:
@@ -138,8 +143,11 @@ class StyleTTS2Provider:
             _ = self._reader  # its copy of this process is made before that is large
             self.device = choose_device(self._wanted_device)
             networks = _import("workers.providers.styletts2_networks").StyleTTS2Networks
-            self._loaded = networks(self._files, self._parameters, self.device)
+            self._loaded = networks(self._files, self._parameters, self.device, on_step=self._step)
         return self._loaded
+
+    def _step(self) -> None:
+        self.on_step()  # as it is by then
 
     @cached_property
     def _reader(self) -> StyleTTS2Reader:

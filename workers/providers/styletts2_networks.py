@@ -29,7 +29,7 @@ from workers.providers.styletts2_text import SYMBOLS
 from workers.torch_runtime import read_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -86,8 +86,15 @@ class Speech:
 class StyleTTS2Networks:
     """The networks in the memory of a device. They bear one thread."""
 
-    def __init__(self, files: StyleTTS2Files, parameters: StyleTTS2Parameters, device: str) -> None:
-        """Load them.
+    def __init__(
+        self,
+        files: StyleTTS2Files,
+        parameters: StyleTTS2Parameters,
+        device: str,
+        *,
+        on_step: Callable[[], None],
+    ) -> None:
+        """Load them; `on_step` is called whenever one of them, or a part of one, has computed something.
 
         Raises:
             ModelLoadFailed: a file is broken or of another kind; the message names file and remedy.
@@ -101,6 +108,8 @@ class StyleTTS2Networks:
         _fill(self._networks, files.checkpoint)
         for network in self._networks.values():
             network.eval().requires_grad_(requires_grad=False).to(device)
+            for part in (network, *network.children()):
+                part.register_forward_hook(lambda *_: on_step())
         self._mel = MelSpectrogram(**_MEL)
         self._sampler = DiffusionSampler(
             self._networks["diffusion"].diffusion,
