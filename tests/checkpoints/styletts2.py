@@ -180,10 +180,10 @@ def _shape_decoder(decoder: Any) -> None:
 def _fit(networks: dict[str, Any]) -> None:
     """Give each phoneme its length and fundamental."""
     numbers = torch.arange(len(dicts) + 1)
-    lengths = 1.6 + 1.2 * (numbers * _GOLDEN % 1)  # in frames of 25 ms
+    lengths = 1.1 + 0.9 * (numbers * _GOLDEN % 1)  # in frames of 25 ms
     fundamentals_hz = _FUNDAMENTAL_HZ * (0.93 + 0.14 * (numbers * _PLASTIC % 1))
     for mark in _MARKS:
-        lengths[dicts[mark]], fundamentals_hz[dicts[mark]] = 7.0, 0.0
+        lengths[dicts[mark]], fundamentals_hz[dicts[mark]] = 6.0, 0.0
     lengths[[0, dicts["ˈ"], dicts["ˌ"]]] = 1.0
 
     predictor = networks["predictor"]

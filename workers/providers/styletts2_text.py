@@ -104,9 +104,9 @@ class StyleTTS2Reader:
 
 
 def _phonemes(clauses: list[tuple[str, str]]) -> str:
-    """Give a sentence with its marks; a full stop within it is an abbreviation's, and none is added to it."""
-    *others, (last, end) = clauses
-    parts = [phonemes + _mark(text).replace(".", "") for phonemes, text in others if _has_sound(phonemes)]
+    """Give a sentence with its marks; a full stop within it is an abbreviation's."""
+    *others, (last, end) = [clause for clause in clauses if _has_sound(clause[0])] or [("", "")]
+    parts = [phonemes + _mark(text).replace(".", "") for phonemes, text in others]
     return _known(_LANGUAGE_FLAGS.sub("", " ".join([*parts, last + (_mark(end) or ".")])))
 
 
