@@ -146,10 +146,11 @@ def _shape_readers(bert: Any, predictor: Any) -> None:
             weight[:, _HIDDEN:] *= 0.02  # the style
             getattr(lstm, f"bias_ih_l0{direction}")[
                 _HIDDEN // 2 : _HIDDEN
-            ] = -3.0  # it forgets what was before
+            ] = -5.0  # it forgets what was before
+            getattr(lstm, f"weight_hh_l0{direction}").mul_(0.1)
     predictor.text_encoder.lstms[1].fc.weight *= 0.05
     for block in predictor.F0:
-        block.conv2.weight_g *= 0.3
+        block.conv2.weight_g *= 0.03
         block.norm1.fc.weight *= 0.05
         block.norm2.fc.weight *= 0.05
 
@@ -181,7 +182,7 @@ def _fit(networks: dict[str, Any]) -> None:
     """Give each phoneme its length and fundamental."""
     numbers = torch.arange(len(dicts) + 1)
     lengths = 1.1 + 0.9 * (numbers * _GOLDEN % 1)  # in frames of 25 ms
-    fundamentals_hz = _FUNDAMENTAL_HZ * (0.93 + 0.14 * (numbers * _PLASTIC % 1))
+    fundamentals_hz = _FUNDAMENTAL_HZ * (0.985 + 0.03 * (numbers * _PLASTIC % 1))
     for mark in _MARKS:
         lengths[dicts[mark]], fundamentals_hz[dicts[mark]] = 6.0, 0.0
     lengths[[0, dicts["ˈ"], dicts["ˌ"]]] = 1.0
@@ -222,7 +223,7 @@ def _solve(layer: Any, inputs: Any, wanted: Any) -> None:
     inputs, wanted = inputs.double(), wanted.double()
     mean, wanted_mean = inputs.mean(dim=0), wanted.mean()
     centred = inputs - mean
-    ridge = 1e-3 * len(inputs) * centred.var() * torch.eye(inputs.shape[1])
+    ridge = 2e-4 * len(inputs) * centred.var() * torch.eye(inputs.shape[1])
     weight = torch.linalg.solve(centred.T @ centred + ridge, centred.T @ (wanted - wanted_mean))
     layer.weight.copy_(weight.reshape(1, *layer.weight.shape[1:]))
     layer.bias.fill_(float(wanted_mean - mean @ weight))
