@@ -11,6 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.bench.report import Row
+from tests.checkpoints import PYTHON, place_checkpoint
 from tests.farm import ROOT, running_farm
 
 if TYPE_CHECKING:
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
 TIMES = 40
 TEXT = "The coffee is ready, and nobody waits for number {}."
 SPEAKER = "Claribel Dervla"
-_PYTHON = ROOT / ".venv-torch" / "bin" / "python"
-_BARE = (_PYTHON, "-m", "tests.bench.bare_xtts")
+_BARE = (PYTHON, "-m", "tests.bench.bare_xtts")
 
 
 def measure(folder: Path) -> Iterator[Row]:
     """Use a small checkpoint, on which the farm's own time shows."""
     release = folder / "models" / "xtts_v2"
-    subprocess.run([_PYTHON, "-m", "tests.checkpoints.xtts", release], cwd=ROOT, check=True)
+    place_checkpoint("xtts_v2", release)
     yield _overhead(folder, release)
     yield _known_voice(folder)
     yield _full_size(folder / "full")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
 import soundfile
 
-from tests.farm import ROOT, RunningFarm, running_farm, until
+from tests.checkpoints import place_checkpoint
+from tests.farm import RunningFarm, running_farm, until
 from tests.integration.test_contract import is_problem
 from tests.integration.test_personalities import make
 from tests.shared.samples.sounds import encoded, speech
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import httpx
 
@@ -24,19 +23,15 @@ CLONING = ("styletts2", "xtts_v2")
 TEXT = "We speak with the voice of a sample, and it is the same one every time."
 
 
-def make_checkpoints(models: Path) -> None:
-    """Make each engine's small checkpoint with its own library."""
-    python = ROOT / ".venv-torch" / "bin" / "python"
-    for module, name in (("xtts", "xtts_v2"), ("styletts2", "styletts2")):
-        command = [python, "-m", f"tests.checkpoints.{module}", models / name]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+pytestmark = pytest.mark.timeout(300)  # a minute to make the checkpoints, another to load them
 
 
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory) -> Iterator[RunningFarm]:
     """A farm with espeak and both cloning pools."""
     folder = tmp_path_factory.mktemp("farm")
-    make_checkpoints(folder / "models")
+    for name in CLONING:
+        place_checkpoint(name, folder / "models" / name)
     with running_farm(folder, workers=("espeak", *CLONING)) as farm, farm.client() as http:
         until(lambda: all(status(http, name)["available"] for name in CLONING), "they live", timeout_s=100)
         yield farm

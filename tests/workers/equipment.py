@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shared.samples.store import SampleStore
+from tests.checkpoints import place_checkpoint
 from tests.shared.samples.sounds import encoded, speech
 
 if TYPE_CHECKING:
@@ -33,14 +34,8 @@ def equipped(name: str, folder: Path) -> Iterator[dict[str, str]]:
         from tests.voices import make_voices
 
         make_voices(models)
-    elif name == "xtts_v2":
-        from tests.checkpoints.xtts import make_checkpoint as make_xtts
-
-        make_xtts(models / name)
-    elif name == "styletts2":
-        from tests.checkpoints.styletts2 import make_checkpoint as make_styletts2
-
-        make_styletts2(models / name)
+    elif name in {"xtts_v2", "styletts2"}:
+        place_checkpoint(name, models / name)
     yield variables
 
 
