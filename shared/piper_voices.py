@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from shared.equipment import Equipment
+from shared.fingerprints import mark
 from shared.models import normalize_language
 from shared.voices import Gender, Voice, VoiceTable
 
@@ -41,7 +42,6 @@ REMEDY = (
 )
 
 _MODEL, _CONFIGURATION = ".onnx", ".onnx.json"
-_MARKED_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class InstalledVoices:
 
         A network is large, so of each file it takes the size and both ends.
         """
-        marks = {name: [_mark(self.model(name)), _mark(self.configuration(name))] for name in self.names}
+        marks = {name: [mark(self.model(name)), mark(self.configuration(name))] for name in self.names}
         table = [(voice.name, voice.language, voice.gender) for voice in self.table.voices]
         return hashlib.sha256(json.dumps([marks, table], sort_keys=True).encode()).hexdigest()[:16]
 
@@ -115,12 +115,3 @@ def _language(configuration: Path) -> str | None:
         return normalize_language(told.get("code") or described["espeak"]["voice"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _mark(file: Path) -> str:
-    with file.open("rb") as content:
-        size = file.stat().st_size
-        ends = content.read(_MARKED_BYTES)
-        content.seek(max(size - _MARKED_BYTES, 0))
-        ends += content.read(_MARKED_BYTES)
-    return f"{size}:{hashlib.sha256(ends).hexdigest()}"
