@@ -9,7 +9,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Where a text may be cut, best first; a match ends where the next part begins.
 _PARAGRAPH_ENDS = re.compile(r"\n\n")
@@ -41,9 +41,23 @@ def split_text(text: str, max_bytes: int) -> Iterator[str]:
     A part ends with a paragraph if one ends in its second half, else with a sentence, a clause, a word; only
     a word that is too long itself is cut, and then between two characters as readers see them.
     """
+
+    def reach(begin: int) -> int:
+        return begin + len(text[begin : begin + max_bytes].encode()[:max_bytes].decode(errors="ignore"))
+
+    return _split(text, reach)
+
+
+def split_by_characters(text: str, max_characters: int) -> Iterator[str]:
+    """Give a text in parts of at most so many characters, cut as `split_text` cuts."""
+    return _split(text, lambda begin: min(begin + max_characters, len(text)))
+
+
+def _split(text: str, reach: Callable[[int], int]) -> Iterator[str]:
+    """Cut a text; `reach` gives where a part that begins there must end at the latest."""
     begin = 0
     while begin < len(text):
-        limit = begin + len(text[begin : begin + max_bytes].encode()[:max_bytes].decode(errors="ignore"))
+        limit = reach(begin)
         end = limit if limit == len(text) else _cut(text, begin, limit)
         yield text[begin:end]
         begin = end

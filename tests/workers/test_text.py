@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.text import plain_forms, split_text
+from workers.text import plain_forms, split_by_characters, split_text
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,18 @@ def test_parts_are_the_text_and_none_is_too_long(text, max_bytes):
     parts = list(split_text(text, max_bytes))
     assert "".join(parts) == text
     assert all(0 < len(part.encode()) <= max_bytes for part in parts)
+
+
+@given(st.text(), st.integers(1, 60))
+def test_parts_by_characters_are_the_text_and_none_is_too_long(text, max_characters):
+    parts = list(split_by_characters(text, max_characters))
+    assert "".join(parts) == text
+    assert all(0 < len(part) <= max_characters for part in parts)
+
+
+@given(st.text(st.characters(max_codepoint=127)), st.integers(4, 60))
+def test_ascii_is_cut_the_same_by_characters_as_by_bytes(text, limit):
+    assert list(split_by_characters(text, limit)) == list(split_text(text, limit))
 
 
 @given(st.lists(st.text("abc.,", min_size=1, max_size=10), min_size=1), st.integers(11, 60))
