@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import struct
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -13,6 +15,20 @@ from shared.errors import ModelLoadFailed
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+# What unpickling raises besides its own error at a file that is cut off, or never was a checkpoint.
+_DAMAGES = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+)
 
 
 def import_torch() -> Any:
@@ -60,8 +76,10 @@ def device_memory_bytes(device: str) -> int | None:
     return int(import_torch().cuda.memory_reserved(device)) if device.startswith("cuda") else None
 
 
-def read_checkpoint(path: Path, allowed: Sequence[type] = ()) -> Any:
+def read_checkpoint(path: Path, allowed: Sequence[type | tuple[type, str]] = ()) -> Any:
     """Read what `torch.save` wrote, on the CPU. Its pickle runs no code: it may name tensors and `allowed`.
+
+    A class may be allowed by another name, which it had when the file was written.
 
     Raises:
         ModelLoadFailed: the file is missing or damaged, or holds something else.
@@ -73,5 +91,15 @@ def read_checkpoint(path: Path, allowed: Sequence[type] = ()) -> Any:
     except pickle.UnpicklingError as error:
         what = "is damaged, or holds more than weights; its code was not run"
         raise ModelLoadFailed(f"{path} {what}. Run 'voicefarm models verify'.") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except _DAMAGES as error:
         raise ModelLoadFailed(f"{path} cannot be read: {error}. Run 'voicefarm models verify'.") from error
+
+
+def free_memory() -> None:
+    """Give back what nothing refers to any more; networks hold themselves in cycles."""
+    torch = import_torch()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
