@@ -17,6 +17,7 @@ from shared.errors import SettingsError
 from shared.google_voices import GoogleVoiceName
 from shared.models import LanguageTag, Quality
 from shared.voices import Gender
+from shared.xtts_model import XttsParameters
 
 MODELS = "models"
 """The name of the model folder in the state folder."""
@@ -35,6 +36,12 @@ def _check_key(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
         raise ValueError("must be visible ASCII characters")
     return value
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Give the variable that a finding of pydantic's is about, and what in its JSON."""
+    variable, *inner = map(str, location)
+    return ": ".join([variable, *([".".join(inner)] if inner else [])])
 
 
 class Settings(BaseSettings):
@@ -170,6 +177,13 @@ class Settings(BaseSettings):
         ge=1,
         alias="VOICEFARM_TORCH_RESIDENT_VOICES",
         description="Voice samples whose conditioning such a worker keeps in memory, each less than 1 MB.",
+    )
+    xtts: XttsParameters = Field(
+        default_factory=XttsParameters,
+        alias="VOICEFARM_XTTS",
+        description='JSON object of how XTTS v2 speaks, such as {"temperature": 0.65}; what it leaves out '
+        "keeps its default. `gpt_cond_len`, `gpt_cond_chunk_len` and `max_ref_length`, in seconds of the "
+        "voice sample, are the checkpoint's own where they are not given.",
     )
     google_credentials: Path | None = Field(
         None,
@@ -335,7 +349,8 @@ class Settings(BaseSettings):
             return cls(**overrides)
         except ValidationError as error:
             problems = [
-                f"{item['loc'][0]}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
+                f"{_place(item['loc'])}: {item['msg'].removeprefix('Value error, ')}"
+                for item in error.errors()
             ]
             raise SettingsError("; ".join(problems)) from error
         except UndecodableSetting as error:

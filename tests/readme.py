@@ -7,7 +7,7 @@ import types
 from pathlib import Path
 from typing import Annotated, Union, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from shared.settings import Settings
@@ -30,9 +30,14 @@ def settings_table() -> str:
     rows = ["| variable | type | default | meaning |", "|---|---|---|---|"]
     for field in Settings.model_fields.values():
         default = field.default if field.default is not PydanticUndefined else field.default_factory()
-        shown = "" if default is None or default == {} else f"`{default}`"
+        shown = "" if default is None or default == {} else f"`{shown_default(default)}`"
         rows.append(f"| `{field.alias}` | {type_name(field.annotation)} | {shown} | {field.description} |")
     return "\n".join(rows) + "\n"
+
+
+def shown_default(default):
+    """Give a setting's default as somebody would write it."""
+    return default.model_dump_json(exclude_none=True) if isinstance(default, BaseModel) else default
 
 
 def type_name(annotation) -> str:
@@ -41,6 +46,8 @@ def type_name(annotation) -> str:
         [annotation] = [part for part in get_args(annotation) if part is not type(None)]
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return TYPE_NAMES[dict]
     return TYPE_NAMES[get_origin(annotation) or annotation]
 
 
