@@ -10,6 +10,8 @@ from shared.equipment import Equipment
 from shared.google_voices import KNOWN_VOICES as GOOGLE_VOICES
 from shared.google_voices import google_equipment
 from shared.piper_voices import KNOWN_VOICES, piper_equipment
+from shared.xtts_model import LANGUAGES as XTTS_LANGUAGES
+from shared.xtts_model import xtts_equipment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -113,6 +115,18 @@ CATALOG: Mapping[str, ProviderSpec] = {
             device="cloud",
             is_thread_safe=True,
             equip=google_equipment,
+        ),
+        ProviderSpec(
+            name="xtts_v2",
+            title="XTTS v2",
+            module="workers.providers.xtts:XttsProvider",
+            requires=("TTS", "torch"),
+            extra="xtts",
+            environment=Environment.TORCH,
+            languages=XTTS_LANGUAGES,
+            clones=True,
+            is_random=True,
+            equip=xtts_equipment,
         ),
     )
 }
