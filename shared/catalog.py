@@ -10,8 +10,6 @@ from shared.equipment import Equipment
 from shared.google_voices import KNOWN_VOICES as GOOGLE_VOICES
 from shared.google_voices import google_equipment
 from shared.piper_voices import KNOWN_VOICES, piper_equipment
-from shared.styletts2_model import LANGUAGES as STYLETTS2_LANGUAGES
-from shared.styletts2_model import styletts2_equipment
 from shared.xtts_model import LANGUAGES as XTTS_LANGUAGES
 from shared.xtts_model import xtts_equipment
 
@@ -129,19 +127,6 @@ CATALOG: Mapping[str, ProviderSpec] = {
             clones=True,
             is_random=True,
             equip=xtts_equipment,
-        ),
-        ProviderSpec(
-            name="styletts2",
-            title="StyleTTS2",
-            module="workers.providers.styletts2:StyleTTS2Provider",
-            requires=("styletts2", "torch"),
-            extra="styletts2",
-            environment=Environment.TORCH,
-            languages=STYLETTS2_LANGUAGES,
-            clones=True,
-            needs_sample=True,
-            is_random=True,
-            equip=styletts2_equipment,
         ),
     )
 }

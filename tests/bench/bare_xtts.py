@@ -13,16 +13,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from shared.xtts_model import XttsParameters
-from workers.providers.xtts import XttsProvider
-
 from shared.samples.store import SampleStore
 from shared.settings import Settings
+from shared.xtts_model import XttsParameters
 from tests.checkpoints.xtts import make_checkpoint
 from tests.shared.samples.sounds import encoded, speech
 from workers.audio import join
 from workers.encoding import encode
 from workers.provider import AudioChunk
+from workers.providers.xtts import XttsProvider
 from workers.torch_runtime import choose_device, import_torch
 
 torch = import_torch()

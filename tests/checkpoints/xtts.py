@@ -34,7 +34,7 @@ MAX_CODES = 602
 _WIDTH, _HEADS, _LAYERS = 64, 2, 2
 _CODES = 1024
 _SILENT = slice(0, 200)  # codes
-_LAST = slice(200, 204)  # the silent codes before the stop
+_LAST = slice(200, 206)  # the silent codes before the stop
 _STOP = _CODES + 1
 _CODES_A_TOKEN = 0.8
 _LEVEL = 0.12
@@ -136,9 +136,9 @@ def _shape_head(head: Any) -> None:
     head.bias.zero_()
     head.weight[_CODES] = 0
     head.bias[_CODES] = -100.0  # the start is never said
-    for codes, bias in ((_LAST, 4.0), (slice(_STOP, _STOP + 1), -2.0)):
+    for codes, bias in ((_LAST, 5.0), (slice(_STOP, _STOP + 1), -2.0)):
         head.weight[codes] = 0
-        _set(head.weight[codes], _LEFT, -20.0)
+        _set(head.weight[codes], _LEFT, -60.0)
         head.bias[codes] = bias
 
 
@@ -152,8 +152,6 @@ def _shape_vocoder(vocoder: Any) -> None:
     first.weight = torch.randn_like(first.weight[..., :1]) * _windows(first) * _vowels(first)
     for layer in others:
         layer.weight = torch.randn_like(layer.weight[..., :1]) * _windows(layer)
-    for layer in vocoder.conds:
-        layer.weight.mul_(3)
     _keep_level(vocoder)
 
 

@@ -25,6 +25,8 @@ MAX_LETTERS = 336
 _SENTENCE_END = re.compile(r"[.!?…؟۔։።。！？｡．।॥][\"'”’»)\]」』】》]*\s*$")
 _FULL_STOP_BEHIND_DIGIT = re.compile(r"(?<=\d)\.(?!\d)")
 _DIGIT = re.compile(r"\d")
+# A number that nobody would read as one.
+_LONG_NUMBER = re.compile(r"\d{16,}")
 # num2words, which reads numbers for coqui-tts, knows no Hindi.
 _HINDI_DIGITS = ("शून्य", "एक", "दो", "तीन", "चार", "पाँच", "छह", "सात", "आठ", "नौ")
 # What an utterance writes in brackets is no token of the network's own, such as a change of language.
@@ -57,7 +59,7 @@ class XttsReader:
         Raises:
             EngineFailed: the text cannot be read.
         """
-        plain = plain_forms(text).translate(_BRACKETS)
+        plain = _LONG_NUMBER.sub(lambda number: " ".join(number[0]), plain_forms(text).translate(_BRACKETS))
         paragraphs = [list(self._sayable(paragraph, code)) for paragraph in plain.split("\n\n")]
         *others, last = [parts for parts in paragraphs if parts] or [[]]
         spoken = [piece for parts in others for piece in _pieces(parts, PARAGRAPH_PAUSE_S)]
