@@ -9,7 +9,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 # Where a text may be cut, best first; a match ends where the next part begins.
 _PARAGRAPH_ENDS = re.compile(r"\n\n")
@@ -61,6 +61,31 @@ def _split(text: str, reach: Callable[[int], int]) -> Iterator[str]:
         end = limit if limit == len(text) else _cut(text, begin, limit)
         yield text[begin:end]
         begin = end
+
+
+def split_sentences(text: str) -> Iterator[str]:
+    """Give a text sentence by sentence; joined they are the text."""
+    begin = 0
+    for end in (*(match.end() for match in _SENTENCE_ENDS.finditer(text)), len(text)):
+        if end > begin:
+            yield text[begin:end]
+        begin = end
+
+
+def split_phonemes(sentence: Sequence[str], limit: int) -> Iterator[Sequence[str]]:
+    """Cut a sentence that is too long at the last mark within the limit, else between words, else there."""
+    while len(sentence) > limit:
+        spaces = [at for at in range(limit // 2, limit) if sentence[at] == " "]
+        marks = [at for at in spaces if sentence[at - 1] in ",;:"]
+        cut = (marks or spaces or [limit - 1])[-1] + 1
+        yield sentence[:cut]
+        sentence = sentence[cut:]
+    yield sentence
+
+
+def is_sound(phoneme: str) -> bool:
+    """Tell a sound from a mark of punctuation, stress or length."""
+    return any(unicodedata.category(c)[0] in "LN" and unicodedata.category(c) != "Lm" for c in phoneme)
 
 
 def _cut(text: str, begin: int, limit: int) -> int:

@@ -21,7 +21,7 @@ from tests.workers.acoustics import fundamental_hz, sounding_s
 from tests.workers.utterances import VOICED_TEXT, utterance
 from workers.audio import join
 from workers.providers.piper import PiperProvider
-from workers.providers.piper_text import MAX_PHONEMES, PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S, split
+from workers.providers.piper_text import MAX_PHONEMES, PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
 
 AMY, RYAN, ALAN = "en_US-amy-medium", "en_US-ryan-medium", "en_GB-alan-medium"
 SIWIS, HUAYAN, PAIR = "fr_FR-siwis-medium", "zh_CN-huayan-medium", "de_DE-pair-medium"
@@ -390,17 +390,3 @@ def test_a_sentence_that_is_too_long_is_spoken_in_pieces_without_pauses(kept):
     assert {piece.pause_s for piece in pieces} == {0.0}
     [whole] = kept._reader._espeak.phonemize("en-us", text)
     assert [phoneme for piece in pieces for phoneme in piece.phonemes] == whole
-
-
-@pytest.mark.parametrize(
-    ("sentence", "parts"),
-    [
-        ("ab cd", ["ab cd"]),
-        ("abcdefghij, klmn", ["abcdefgh", "ij, klmn"]),
-        ("abcd, fg hi", ["abcd, ", "fg hi"]),
-        ("abc ef ghij", ["abc ef ", "ghij"]),
-        ("abcdefghijklmnopqr", ["abcdefgh", "ijklmnop", "qr"]),
-    ],
-)
-def test_a_long_sentence_is_cut_at_a_mark_or_between_words(sentence, parts):
-    assert ["".join(part) for part in split(list(sentence), limit=8)] == parts

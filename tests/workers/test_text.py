@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.text import plain_forms, split_by_characters, split_text
+from workers.text import plain_forms, split_by_characters, split_phonemes, split_sentences, split_text
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,31 @@ def test_a_text_is_cut_at_the_best_place_within_the_limit(text, max_bytes, parts
 def test_a_text_without_a_place_to_cut_is_cut_in_time():
     text = "界" * 30_000
     assert "".join(split_text(text, 5000)) == text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "parts"),
+    [
+        ("ab cd", ["ab cd"]),
+        ("abcdefghij, klmn", ["abcdefgh", "ij, klmn"]),
+        ("abcd, fg hi", ["abcd, ", "fg hi"]),
+        ("abc ef ghij", ["abc ef ", "ghij"]),
+        ("abcdefghijklmnopqr", ["abcdefgh", "ijklmnop", "qr"]),
+    ],
+)
+def test_a_long_sentence_is_cut_at_a_mark_or_between_words(sentence, parts):
+    assert ["".join(part) for part in split_phonemes(list(sentence), limit=8)] == parts
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["One."],
+        ["Mr. Smith paid $3.50, i.e. too much. ", "Why?! ", "Nobody knows…"],
+        ["no mark at all"],
+        ["これは本です。", "はい"],
+        [],
+    ],
+)
+def test_a_text_is_read_sentence_by_sentence(sentences):
+    assert list(split_sentences("".join(sentences))) == sentences

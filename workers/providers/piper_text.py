@@ -18,7 +18,7 @@ from piper.tashkeel import TASHKEEL_DIR, TashkeelDiacritizer, TashkeelError
 from shared.errors import EngineFailed, ModelLoadFailed
 from workers.providers.forked import ForkedFunction
 from workers.providers.piper_voice import open_session
-from workers.text import plain_forms
+from workers.text import is_sound, plain_forms, split_phonemes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ class PiperReader:
             EngineFailed: the text cannot be read.
         """
         paragraphs = [
-            [sentence for sentence in sentences if any(map(_is_sound, sentence))]
+            [sentence for sentence in sentences if any(map(is_sound, sentence))]
             for sentences in self._sentences(text, config)
         ]
         *others, last = [sentences for sentences in paragraphs if sentences] or [[]]
@@ -138,25 +138,9 @@ class PiperReader:
         return diacritizer
 
 
-def _is_sound(phoneme: str) -> bool:
-    """Tell a sound from a mark of punctuation, stress or length."""
-    return any(unicodedata.category(c)[0] in "LN" and unicodedata.category(c) != "Lm" for c in phoneme)
-
-
 def _pieces(sentences: list[list[str]], pause_s: float) -> Iterator[Piece]:
     """Give a paragraph's pieces, with this pause after the last one."""
     for number, sentence in enumerate(sentences, start=1):
-        *parts, last = split(sentence)
+        *parts, last = split_phonemes(sentence, MAX_PHONEMES)
         yield from (Piece(tuple(part), 0.0) for part in parts)
         yield Piece(tuple(last), pause_s if number == len(sentences) else SENTENCE_PAUSE_S)
-
-
-def split(sentence: list[str], limit: int = MAX_PHONEMES) -> Iterator[list[str]]:
-    """Cut a sentence that is too long at the last mark within the limit, else between words, else there."""
-    while len(sentence) > limit:
-        spaces = [at for at in range(limit // 2, limit) if sentence[at] == " "]
-        marks = [at for at in spaces if sentence[at - 1] in ",;:"]
-        cut = (marks or spaces or [limit - 1])[-1] + 1
-        yield sentence[:cut]
-        sentence = sentence[cut:]
-    yield sentence
