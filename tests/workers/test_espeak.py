@@ -1,5 +1,7 @@
 """espeak-ng: its voices, its laws of speed and pitch over the whole range, and what crashes it."""
 
+# ruff: noqa: RUF001  phonemes are written so
+
 from __future__ import annotations
 
 import os
@@ -135,6 +137,28 @@ def test_speed_and_pitch_hold_together_in_the_corners(espeak, language):
 def test_plain_speech_is_espeaks_own_untouched(espeak, library):
     spoken = join(espeak.synthesize(utterance(language="en-US")))
     assert spoken.samples.tobytes() == rendered(library, "gmw/en-US", NEUTRAL)
+
+
+@pytest.mark.parametrize(
+    "clauses",
+    [
+        {
+            "Hello, ": "həlˈoʊ",
+            "it costs $5.50. ": "ɪt kˈɔsts dˈɑːlɚ fˈaɪv pɔɪnt fˈaɪv zˈiəɹoʊ",
+            "Naïve?": "naɪˈiːv",
+        },
+        {"你好。": "tʃˈaɪniːzlˌɛɾɚ tʃˈaɪniːzlˌɛɾɚ", "why": "wˈaɪ"},
+        {"…": ""},
+        {"": ""},
+    ],
+    ids=repr,
+)
+def test_a_text_is_read_to_phonemes_clause_by_clause(library, clauses):
+    def read() -> bytes:
+        read = library.read("".join(clauses), "gmw/en-US")
+        return repr({clause.text: clause.phonemes for clause in read}).encode()
+
+    assert ForkedFunction(read, limit_s=10)().decode() == repr(clauses)
 
 
 def test_small_changes_are_espeaks_own_untouched(espeak, library, voices):

@@ -21,6 +21,7 @@ _SYNCHRONOUS = 1
 _RATE, _PITCH, _INTONATION = 1, 3, 4
 _BY_CHARACTER = 1
 _UTF8, _END_PAUSE = 0x1, 0x1000
+_IPA = 0x2
 _PATH_LIMIT_BYTES = 160
 
 _SEED = 1
@@ -39,6 +40,14 @@ class Controls:
 
 
 NEUTRAL = Controls()
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """What espeak reads at once: the phonemes in IPA, and the text that they are read from with its mark."""
+
+    phonemes: str
+    text: str
 
 
 class EspeakLibrary:
@@ -65,6 +74,8 @@ class EspeakLibrary:
         self._set_voice = self._espeak.espeak_ng_SetVoiceByName
         self._set_parameter = self._espeak.espeak_ng_SetParameter
         self._synthesize = self._espeak.espeak_ng_Synthesize
+        self._to_phonemes = self._espeak.espeak_TextToPhonemes
+        self._to_phonemes.restype = ctypes.c_char_p
         self._message_of = self._espeak.espeak_ng_GetStatusCodeMessage
         self._start(data)
         self.sample_rate_hz: int = self._espeak.espeak_ng_GetSampleRate()
@@ -95,6 +106,25 @@ class EspeakLibrary:
         size = ctypes.c_size_t(len(encoded) + 1)
         self._check(self._synthesize(encoded, size, 0, _BY_CHARACTER, 0, flags, None, None))
         return np.frombuffer(b"".join(pieces), np.int16).astype(np.float32) / np.float32(32768)
+
+    def read(self, text: str, voice: str) -> list[Clause]:
+        """Give the phonemes of a text; the clauses' texts joined are the text.
+
+        Raises:
+            EngineFailed: the library reported an error.
+        """
+        self._check(self._set_voice(voice.encode()))
+        encoded = ctypes.create_string_buffer(text.encode())
+        start, clauses, begin = ctypes.addressof(encoded), [], 0
+        rest = ctypes.c_void_p(start)
+        while rest.value:
+            phonemes = self._to_phonemes(ctypes.byref(rest), _UTF8, _IPA).decode()
+            end = len(text)
+            if rest.value:  # it has looked at the first character behind the clause
+                end = len(encoded.raw[: rest.value - start].decode()) - 1
+            clauses.append(Clause(phonemes, text[begin:end]))
+            begin = end
+        return clauses
 
     def _start(self, data: Path) -> None:
         path = _short_path(data)
