@@ -10,6 +10,8 @@ from shared.equipment import Equipment
 from shared.google_voices import KNOWN_VOICES as GOOGLE_VOICES
 from shared.google_voices import google_equipment
 from shared.piper_voices import KNOWN_VOICES, piper_equipment
+from shared.styletts2_model import LANGUAGES as STYLETTS2_LANGUAGES
+from shared.styletts2_model import styletts2_equipment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -113,6 +115,19 @@ CATALOG: Mapping[str, ProviderSpec] = {
             device="cloud",
             is_thread_safe=True,
             equip=google_equipment,
+        ),
+        ProviderSpec(
+            name="styletts2",
+            title="StyleTTS2",
+            module="workers.providers.styletts2:StyleTTS2Provider",
+            requires=("styletts2", "torch"),
+            extra="styletts2",
+            environment=Environment.TORCH,
+            languages=STYLETTS2_LANGUAGES,
+            clones=True,
+            needs_sample=True,
+            is_random=True,
+            equip=styletts2_equipment,
         ),
     )
 }

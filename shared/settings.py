@@ -16,6 +16,7 @@ from pydantic_settings import SettingsError as UndecodableSetting
 from shared.errors import SettingsError
 from shared.google_voices import GoogleVoiceName
 from shared.models import LanguageTag, Quality
+from shared.styletts2_model import StyleTTS2Parameters
 from shared.voices import Gender
 from shared.xtts_model import XttsParameters
 
@@ -184,6 +185,13 @@ class Settings(BaseSettings):
         description='JSON object of how XTTS v2 speaks, such as {"temperature": 0.65}; what it leaves out '
         "keeps its default. `gpt_cond_len`, `gpt_cond_chunk_len` and `max_ref_length`, in seconds of the "
         "voice sample, are the checkpoint's own where they are not given.",
+    )
+    styletts2: StyleTTS2Parameters = Field(
+        default_factory=StyleTTS2Parameters,
+        alias="VOICEFARM_STYLETTS2",
+        description='JSON object of how StyleTTS2 speaks, such as {"beta": 0.9}; what it leaves out keeps '
+        "its default. `alpha` and `beta` are how much of timbre and prosody comes from the text, not from "
+        "the voice sample.",
     )
     google_credentials: Path | None = Field(
         None,
