@@ -10,8 +10,8 @@ from shared.equipment import Equipment
 from shared.google_voices import KNOWN_VOICES as GOOGLE_VOICES
 from shared.google_voices import google_equipment
 from shared.piper_voices import KNOWN_VOICES, piper_equipment
-from shared.xtts_model import LANGUAGES as XTTS_LANGUAGES
-from shared.xtts_model import xtts_equipment
+from shared.styletts2_model import LANGUAGES as STYLETTS2_LANGUAGES
+from shared.styletts2_model import styletts2_equipment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -117,16 +117,17 @@ CATALOG: Mapping[str, ProviderSpec] = {
             equip=google_equipment,
         ),
         ProviderSpec(
-            name="xtts_v2",
-            title="XTTS v2",
-            module="workers.providers.xtts:XttsProvider",
-            requires=("TTS", "torch"),
-            extra="xtts",
+            name="styletts2",
+            title="StyleTTS2",
+            module="workers.providers.styletts2:StyleTTS2Provider",
+            requires=("styletts2", "torch"),
+            extra="styletts2",
             environment=Environment.TORCH,
-            languages=XTTS_LANGUAGES,
+            languages=STYLETTS2_LANGUAGES,
             clones=True,
+            needs_sample=True,
             is_random=True,
-            equip=xtts_equipment,
+            equip=styletts2_equipment,
         ),
     )
 }

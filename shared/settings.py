@@ -186,6 +186,13 @@ class Settings(BaseSettings):
         "keeps its default. `gpt_cond_len`, `gpt_cond_chunk_len` and `max_ref_length`, in seconds of the "
         "voice sample, are the checkpoint's own where they are not given.",
     )
+    styletts2: StyleTTS2Parameters = Field(
+        default_factory=StyleTTS2Parameters,
+        alias="VOICEFARM_STYLETTS2",
+        description='JSON object of how StyleTTS2 speaks, such as {"beta": 0.9}; what it leaves out keeps '
+        "its default. `alpha` and `beta` are how much of timbre and prosody comes from the text, not from "
+        "the voice sample.",
+    )
     google_credentials: Path | None = Field(
         None,
         alias="GOOGLE_APPLICATION_CREDENTIALS",

@@ -9,7 +9,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 # Where a text may be cut, best first; a match ends where the next part begins.
 _PARAGRAPH_ENDS = re.compile(r"\n\n")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.text import plain_forms, split_by_characters, split_text
+from workers.text import plain_forms, split_by_characters, split_phonemes, split_sentences, split_text
 
 
 @pytest.mark.parametrize(

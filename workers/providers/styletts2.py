@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +15,7 @@ from shared.styletts2_model import LANGUAGES, REMEDY, StyleTTS2Files, StyleTTS2P
 from workers.audio import stretch
 from workers.conditioning import Conditionings
 from workers.provider import AudioChunk
-from workers.torch_runtime import choose_device, device_memory_bytes, import_torch
+from workers.torch_runtime import choose_device, device_memory_bytes, free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,13 +122,9 @@ class StyleTTS2Provider:
 
     def unload(self) -> None:
         """Take the networks out of memory; the next that needs them loads them again."""
-        if self._loaded is None:
-            return
-        self._loaded = None
-        gc.collect()
-        torch = import_torch()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        if self._loaded is not None:
+            self._loaded = None
+            free_memory()
 
     def _style(self, sample_id: str) -> NDArray[np.float32]:
         networks = self._networks
