@@ -12,6 +12,8 @@ from shared.google_voices import google_equipment
 from shared.piper_voices import KNOWN_VOICES, piper_equipment
 from shared.styletts2_model import LANGUAGES as STYLETTS2_LANGUAGES
 from shared.styletts2_model import styletts2_equipment
+from shared.xtts_model import LANGUAGES as XTTS_LANGUAGES
+from shared.xtts_model import xtts_equipment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -115,6 +117,18 @@ CATALOG: Mapping[str, ProviderSpec] = {
             device="cloud",
             is_thread_safe=True,
             equip=google_equipment,
+        ),
+        ProviderSpec(
+            name="xtts_v2",
+            title="XTTS v2",
+            module="workers.providers.xtts:XttsProvider",
+            requires=("TTS", "torch"),
+            extra="xtts",
+            environment=Environment.TORCH,
+            languages=XTTS_LANGUAGES,
+            clones=True,
+            is_random=True,
+            equip=xtts_equipment,
         ),
         ProviderSpec(
             name="styletts2",

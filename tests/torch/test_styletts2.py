@@ -22,7 +22,8 @@ from shared.errors import EngineFailed, ModelLoadFailed, NothingToSay, VoiceNotF
 from shared.samples.store import SampleStore, new_sample_id
 from shared.settings import Settings
 from shared.styletts2_model import styletts2_equipment
-from tests.checkpoints.styletts2 import PLBERT, make_checkpoint
+from tests.checkpoints import place_checkpoint
+from tests.checkpoints.styletts2 import PLBERT
 from tests.shared.samples.sounds import encoded, resampled, speech
 from tests.workers.acoustics import fundamental_hz, sounding_s
 from tests.workers.utterances import VOICED_TEXT, utterance
@@ -53,7 +54,7 @@ LONG_TEXT = "A farm of voices speaks all day, and at night it listens to what it
 def models(tmp_path_factory):
     """A model folder, which no test changes."""
     folder = tmp_path_factory.mktemp("models")
-    make_checkpoint(folder / "styletts2")
+    place_checkpoint("styletts2", folder / "styletts2")
     return folder
 
 

@@ -26,7 +26,8 @@ from shared.samples.store import SampleStore, new_sample_id
 from shared.settings import Settings
 from shared.voices import Gender
 from shared.xtts_model import LANGUAGE_CODES
-from tests.checkpoints.xtts import SPEAKERS, make_checkpoint
+from tests.checkpoints import place_checkpoint
+from tests.checkpoints.xtts import SPEAKERS
 from tests.torch.recordings import recording
 from tests.workers.acoustics import fundamental_hz, sounding_s
 from tests.workers.autonyms import AUTONYMS
@@ -63,7 +64,7 @@ HINDI = "आवाज़ों का खेत पूरे दिन बोल
 def release(tmp_path_factory):
     """A release's folder in a model folder, which no test changes."""
     folder = tmp_path_factory.mktemp("models") / "xtts_v2"
-    make_checkpoint(folder)
+    place_checkpoint("xtts_v2", folder)
     return folder
 
 
@@ -288,6 +289,16 @@ def test_a_sample_without_enough_sound_is_an_engines_failure(release, samples):
 )
 def test_without_a_sample_a_built_in_speaker_speaks(kept, library, fields, speaker):
     assert np.array_equal(say(kept, **fields).samples, own(library, speaker=speaker))
+
+
+def test_each_code_that_it_says_is_a_step(kept):
+    steps = []
+    kept.on_step = lambda: steps.append(None)
+    try:
+        said = join(kept.synthesize(utterance(SHORT)))
+    finally:
+        kept.on_step = lambda: None
+    assert len(steps) > len(said.samples) / 2048  # a code is 1024 samples
 
 
 def test_an_unknown_speaker_is_told_some_that_exist(kept):

@@ -16,10 +16,10 @@ from workers.audio import stretch
 from workers.conditioning import Conditionings
 from workers.provider import AudioChunk
 from workers.providers.xtts_network import XttsNetwork
-from workers.torch_runtime import choose_device, free_memory
+from workers.torch_runtime import choose_device, device_memory_bytes, free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from shared.models import Utterance
     from shared.settings import Settings
@@ -37,8 +37,6 @@ _NAMES_TOLD = 5
 class XttsProvider:
     """A provider that clones; where there is no sample, a voice name is one of the built-in speakers."""
 
-    device = ""
-
     def __init__(
         self,
         files: XttsFiles,
@@ -48,6 +46,8 @@ class XttsProvider:
         resident_voices: int,
         device: str,
     ) -> None:
+        self.device = device
+        self.on_step: Callable[[], None] = lambda: None
         self._files = files
         self._parameters = parameters
         self._samples = samples
@@ -73,6 +73,10 @@ class XttsProvider:
             ModelLoadFailed: a library or file is missing or broken.
         """
         self._loaded()
+
+    def device_memory_bytes(self) -> int | None:
+        """Tell what this process has taken of a GPU's memory; None where it computes on the CPU."""
+        return device_memory_bytes(self.device) if self._network else None
 
     def unload(self) -> None:
         """Take the network out of memory; what was made of voice samples stays."""
@@ -128,9 +132,12 @@ class XttsProvider:
         if self._network is None:
             if self._files.problem:
                 raise ModelLoadFailed(f"{self._files.problem} {REMEDY}")
-            self._network = XttsNetwork(self._files, self._parameters, choose_device(self._wanted_device))
-            self.device = self._network.device
+            self.device = choose_device(self._wanted_device)
+            self._network = XttsNetwork(self._files, self._parameters, self.device, on_step=self._step)
         return self._network
+
+    def _step(self) -> None:
+        self.on_step()  # as it is by then
 
     @cached_property
     def _voices(self) -> Conditionings:

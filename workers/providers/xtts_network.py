@@ -13,7 +13,7 @@ from workers.providers.xtts_text import XttsReader
 from workers.torch_runtime import import_torch, read_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,8 +43,15 @@ _NETWORK_ERRORS = (RuntimeError, ValueError, AssertionError, LookupError)
 class XttsNetwork:
     """A release that is loaded; one thread at a time may use it."""
 
-    def __init__(self, files: XttsFiles, parameters: XttsParameters, device: str) -> None:
-        """Load it onto a device.
+    def __init__(
+        self,
+        files: XttsFiles,
+        parameters: XttsParameters,
+        device: str,
+        *,
+        on_step: Callable[[], None],
+    ) -> None:
+        """Load it onto a device; `on_step` is called at each code that it says, and when they are sound.
 
         Raises:
             ModelLoadFailed: a library or file is missing or broken; the message names it and the remedy.
@@ -64,6 +71,8 @@ class XttsNetwork:
         self._model = library.Xtts(self._config)
         self._model.tokenizer = tokenizer
         self._fill(state, files.model)
+        for part in (self._model.gpt.gpt, self._model.hifigan_decoder):
+            part.register_forward_hook(lambda *_: on_step())
         self.reader = XttsReader(tokenizer, self._model.args.gpt_max_text_tokens)
 
     @property
