@@ -32,7 +32,9 @@ def farm(tmp_path_factory) -> Iterator[RunningFarm]:
     folder = tmp_path_factory.mktemp("farm")
     for name in CLONING:
         place_checkpoint(name, folder / "models" / name)
-    with running_farm(folder, workers=("espeak", *CLONING)) as farm, farm.client() as http:
+    # One thread each, as two pools on two cores with two threads each mostly wait for each other.
+    env = {"OMP_NUM_THREADS": "1"}
+    with running_farm(folder, workers=("espeak", *CLONING), env=env) as farm, farm.client() as http:
         until(lambda: all(status(http, name)["available"] for name in CLONING), "they live", timeout_s=100)
         yield farm
 
