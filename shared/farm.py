@@ -237,6 +237,8 @@ class Farm:
             self.doorbell.ring(provider, submitted.rendering_id)
         elif may_begin:
             self.rate_limit.give_back(order.owner)
+        if submitted.urged:
+            self.doorbell.ring(submitted.urged, submitted.rendering_id)
         if submitted.how != "repeated":
             self.cache.requests.count("misses" if submitted.how == "new" else "coalesced")
         about = log_fields(submitted.rendering_id) | {"job_id": submitted.job_id}

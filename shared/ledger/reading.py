@@ -22,7 +22,7 @@ _STEP = 50
 _LOOKED_AT_MOST = 1000
 
 # The fields of a rendering in a standing, in the order in which common.lua gives them.
-_RENDERING = ("state", "provider", "attempts", "started_ms", "finished_ms", "result", "error")
+_RENDERING = ("state", "provider", "attempts", "started_ms", "finished_ms", "result", "error", "priority")
 
 
 @dataclass(frozen=True, slots=True)
