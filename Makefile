@@ -25,7 +25,7 @@ test: lint  ## run every check and test; sets up what they need
 	@sh deploy/debian-packages redis-server postgresql chromium curl
 	@$(SETUP) torch
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
-	.venv-torch/bin/pytest tests/torch
+	.venv-torch/bin/pytest tests/torch tests/workers/test_provider_contract.py
 
 bench:  ## measure the farm against others in one run, and write the README's table
 	@$(SETUP) test

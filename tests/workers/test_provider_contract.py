@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import replace
+from functools import partial
 from math import exp2
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from shared.catalog import CATALOG
+from shared.environments import Environment
 from shared.errors import ModelLoadFailed, VoiceNotFound
 from shared.languages import closest_language
 from shared.settings import Settings
-from tests.google_server import running_google
-from tests.voices import make_voices
 from tests.workers.acoustics import fundamental_hz, sounding_s
 from tests.workers.autonyms import AUTONYMS
-from tests.workers.utterances import VOICED_TEXT, utterance
+from tests.workers.equipment import equipped, put_sample
+from tests.workers.utterances import VOICED_TEXT
+from tests.workers.utterances import utterance as utterance_of
 from workers.audio import duration_ms, is_audible, join
 from workers.provider import load_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from shared.catalog import ProviderSpec
+    from shared.models import Utterance
     from workers.provider import AudioChunk, Provider
+
+# Those of the environment that the tests run in; `make test` runs them in each.
+_RUNS_IN = Environment.TORCH if Path(sys.prefix).name == ".venv-torch" else Environment.BASE
+HERE = [spec for spec in CATALOG.values() if spec.environment is _RUNS_IN]
 
 LONG_TEXT = ("A farm of voices speaks all day, and at night it listens to what it has said. " * 40)[:3000]
 
 
-@pytest.fixture(scope="module", params=CATALOG.values(), ids=lambda spec: spec.name)
+@pytest.fixture(scope="module", params=HERE, ids=lambda spec: spec.name)
 def spec(request) -> ProviderSpec:
     return request.param
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory) -> Iterator[Settings]:
-    """Settings with a voice or a server for every provider that needs one."""
-    models = make_voices(tmp_path_factory.mktemp("models"))
-    with running_google() as google:
-        yield Settings.load(
-            VOICEFARM_MODEL_DIR=str(models), VOICEFARM_GOOGLE_ENDPOINT=google.endpoint("grpc")
-        )
+def settings(spec, tmp_path_factory) -> Iterator[Settings]:
+    """Settings with a voice, a checkpoint or a server for the provider, if it needs one."""
+    with equipped(spec.name, tmp_path_factory.mktemp("equipment")) as variables:
+        yield Settings.load(**variables)
+
+
+@pytest.fixture(scope="module")
+def utterance(spec, settings) -> Callable[..., Utterance]:
+    """Make utterances that the provider can speak; one without a voice of its own gets a sample."""
+    sample_id = put_sample(settings) if spec.needs_sample else None
+    return partial(utterance_of, sample_id=sample_id)
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +67,16 @@ def provider(spec, settings) -> Provider:
 
 
 @pytest.fixture(scope="module")
-def plain(provider) -> AudioChunk:
+def plain(provider, utterance) -> AudioChunk:
     return join(provider.synthesize(utterance()))
 
 
-def test_loading_twice_is_harmless(provider, plain):
+def test_loading_twice_is_harmless(provider, plain, utterance):
     provider.load()
     assert duration_ms(join(provider.synthesize(utterance()))) == duration_ms(plain)
 
 
-def test_chunks_are_finite_mono_float32_within_range_at_one_rate(provider):
+def test_chunks_are_finite_mono_float32_within_range_at_one_rate(provider, utterance):
     chunks = list(provider.synthesize(utterance("One paragraph.\n\nAnother one.\n\nThe last.")))
     assert {(chunk.samples.dtype, chunk.samples.ndim) for chunk in chunks} == {(np.dtype(np.float32), 1)}
     assert len({chunk.sample_rate_hz for chunk in chunks}) == 1
@@ -77,7 +91,7 @@ def test_speech_is_audible_and_as_long_as_speech_is(plain):
     assert 8 < characters_a_second < 30
 
 
-def test_it_speaks_every_language_that_it_is_equipped_for(provider, spec, settings):
+def test_it_speaks_every_language_that_it_is_equipped_for(provider, spec, settings, utterance):
     def say_its_name(language):
         name = AUTONYMS[closest_language(language, frozenset(AUTONYMS))]
         return sounding_s(join(provider.synthesize(utterance(name, language=language))))
@@ -88,7 +102,7 @@ def test_it_speaks_every_language_that_it_is_equipped_for(provider, spec, settin
 
 
 @pytest.mark.parametrize("speed", [0.25, 0.5, 0.9, 1.5, 2.0, 3.0, 4.0])
-def test_length_follows_speed_and_the_fundamental_stays(provider, plain, speed):
+def test_length_follows_speed_and_the_fundamental_stays(provider, plain, speed, utterance):
     changed = join(provider.synthesize(utterance(speed=speed)))
     assert len(changed.samples) * speed == pytest.approx(len(plain.samples), rel=0.10)
     assert sounding_s(changed) * speed == pytest.approx(sounding_s(plain), rel=0.10)
@@ -96,7 +110,7 @@ def test_length_follows_speed_and_the_fundamental_stays(provider, plain, speed):
 
 
 @pytest.mark.parametrize("pitch", [-20.0, -12.0, -5.0, -0.5, 0.5, 5.0, 12.0, 20.0])
-def test_the_fundamental_follows_pitch_and_the_length_stays(provider, plain, pitch):
+def test_the_fundamental_follows_pitch_and_the_length_stays(provider, plain, pitch, utterance):
     changed = join(provider.synthesize(utterance(pitch=pitch)))
     ratio = exp2(pitch / 12)
     heard = fundamental_hz(changed, transposed=ratio)
@@ -106,17 +120,17 @@ def test_the_fundamental_follows_pitch_and_the_length_stays(provider, plain, pit
 
 
 @pytest.mark.parametrize("voice", ["no-such-voice", "", " ", "../../etc/passwd", "é" * 200])
-def test_an_unknown_voice_is_an_error_and_no_other_voice(provider, spec, voice):
+def test_an_unknown_voice_is_an_error_and_no_other_voice(provider, spec, voice, utterance):
     with pytest.raises(VoiceNotFound):
         join(provider.synthesize(utterance(voices={spec.name: voice})))
 
 
-def test_a_voice_of_another_provider_does_not_matter(provider, plain):
+def test_a_voice_of_another_provider_does_not_matter(provider, plain, utterance):
     other = join(provider.synthesize(utterance(voices={"some_other_engine": "no-such-voice"})))
     assert duration_ms(other) == duration_ms(plain)
 
 
-def test_a_rendering_that_is_given_up_leaves_it_usable(provider, plain):
+def test_a_rendering_that_is_given_up_leaves_it_usable(provider, plain, utterance):
     chunks = provider.synthesize(utterance("The first paragraph.\n\nThe second.\n\nThe third."))
     next(chunks)
     chunks.close()
@@ -138,36 +152,36 @@ def test_a_rendering_that_is_given_up_leaves_it_usable(provider, plain):
     ],
     ids=lambda text: text[:12].encode("unicode_escape").decode(),
 )
-def test_odd_texts_are_spoken(provider, text):
+def test_odd_texts_are_spoken(provider, text, utterance):
     assert is_audible(join(provider.synthesize(utterance(text))))
 
 
-def test_a_long_text_is_spoken_to_its_end(provider, plain):
+def test_a_long_text_is_spoken_to_its_end(provider, plain, utterance):
     seconds_a_character = sounding_s(plain) / len(VOICED_TEXT)
     spoken = join(provider.synthesize(utterance(LONG_TEXT)))
     assert sounding_s(spoken) == pytest.approx(len(LONG_TEXT) * seconds_a_character, rel=0.3)
 
 
-def test_what_runs_here_costs_nothing_and_what_does_not_costs_by_the_character(provider, spec):
+def test_what_runs_here_costs_nothing_and_what_does_not_costs_by_the_character(provider, spec, utterance):
     price, double = (provider.price_usd(utterance(VOICED_TEXT * count)) for count in (1, 2))
     assert double == pytest.approx(2 * price)
     assert (price > 0) == (spec.name == "google_tts")
 
 
-def test_different_texts_sound_different(provider, plain):
+def test_different_texts_sound_different(provider, plain, utterance):
     other = join(provider.synthesize(utterance("Something else is said here.")))
     assert duration_ms(other) != duration_ms(plain)
 
 
-def test_a_language_that_nobody_speaks_is_an_error(provider):
+def test_a_language_that_nobody_speaks_is_an_error(provider, utterance):
     with pytest.raises(VoiceNotFound, match="'tlh'"):
         join(provider.synthesize(utterance(language="tlh")))
 
 
 def test_a_provider_that_is_not_installed_says_how_to_install_it(spec, settings):
     absent = replace(spec, requires=("no_such_module",))
-    assert spec.extra in absent.equipment(settings).remedy
-    with pytest.raises(ModelLoadFailed, match=rf"install 'voicefarm\[{spec.extra}\]'"):
+    assert spec.install_hint() in absent.equipment(settings).remedy
+    with pytest.raises(ModelLoadFailed, match=re.escape(spec.install_hint())):
         load_provider(absent, settings)
 
 
