@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from shared.environments import Environment
 from shared.equipment import Equipment
 from shared.google_voices import KNOWN_VOICES as GOOGLE_VOICES
-from shared.google_voices import google_equipment
+from shared.google_voices import google_equipment, google_price_usd
 from shared.piper_voices import KNOWN_VOICES, piper_equipment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from shared.models import Utterance
     from shared.settings import Settings
 
 
@@ -46,6 +47,8 @@ class ProviderSpec:
     """Whether it speaks a text otherwise each time, so that it is worth another try."""
     equip: Callable[[Settings], Equipment] | None = None
     """Finds out what it has here besides its libraries, if it needs anything."""
+    price_usd: Callable[[Settings, Utterance], float] | None = None
+    """Tells what it charges for an utterance; None: nothing."""
 
     def equipment(self, settings: Settings) -> Equipment:
         """Find out what it has here, and so which languages it speaks."""
@@ -113,6 +116,7 @@ CATALOG: Mapping[str, ProviderSpec] = {
             device="cloud",
             is_thread_safe=True,
             equip=google_equipment,
+            price_usd=google_price_usd,
         ),
     )
 }

@@ -111,6 +111,13 @@ class JobReader:
             found = self._look([job_id], with_audio=with_audio)
         return found[0].describe() if found else None
 
+    def jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Give those of these jobs that are kept, by their IDs, as they stand now."""
+        if not job_ids:
+            return {}
+        with state_errors():
+            return {standing.id: standing.describe() for standing in self._look(job_ids)}
+
     def page(
         self,
         *,
