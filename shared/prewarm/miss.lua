@@ -1,5 +1,6 @@
 -- Count a miss. Scores are logarithms (base 2, in half-lives): one of S is worth 2^(S - now) misses of now, so that
--- all decay together and none is ever written for that. Beyond `most` the least are forgotten.
+-- all decay together and none is ever written for that. When there are a quarter more than `most`, the least are
+-- forgotten: so what is new has time to be missed again.
 local member, about, half_life_ms, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local MISSED, ABOUT, COUNTS = 'voice:missed', 'voice:missed:about', 'voice:missed:counts'
 
@@ -10,7 +11,7 @@ redis.call('ZADD', MISSED, string.format('%.17g', sum), member)
 redis.call('HSET', ABOUT, member, about)
 redis.call('HINCRBY', COUNTS, member, 1)
 local excess = redis.call('ZCARD', MISSED) - most
-if excess > 0 then
+if excess > most / 4 then
   local least = redis.call('ZRANGE', MISSED, 0, excess - 1)
   redis.call('ZREM', MISSED, unpack(least))
   redis.call('HDEL', ABOUT, unpack(least))

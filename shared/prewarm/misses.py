@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shared.orders import Order
 
 HALF_LIFE_MS = 24 * 60 * 60 * 1000
-# Of up to `VOICEFARM_MAX_TEXT_CHARS` each.
+# And a quarter more for a while, each of up to `VOICEFARM_MAX_TEXT_CHARS`.
 MAX_KEPT = 2000
 _MAX_UNTOLD = 1000
 

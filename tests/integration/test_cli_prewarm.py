@@ -58,10 +58,15 @@ def test_a_dry_run_tells_what_it_would_take(prewarm):
     assert "$0.0000" in told.stdout
 
 
-def test_what_failed_is_told_and_ends_with_one(prewarm):
-    ended = prewarm("-", "--quality", "fast", phrases=f"{fresh()}\n\u0e4e\u0e2f\u2168\n")
-    assert ended.returncode in {0, 1}
-    assert ("failed: " in ended.stderr) == (ended.returncode == 1)
+def test_what_failed_is_told_and_ends_with_one(prewarm, http):
+    voiceless = {"name": "voiceless", "voice_config": {"voices": {"espeak": "nobody"}}}
+    made = http.post("/api/voice/personalities", json=voiceless)
+    text = fresh()
+    ended = prewarm("-", "--quality", "fast", "--personality", "voiceless", phrases=text)
+    assert ended.returncode == 1
+    assert f"failed: '{text}' (fast, wav, {made.json()['id']}): synthesis_failed" in ended.stderr
+    assert "0 of 1 are there" in ended.stdout
+    http.delete(made.headers["Location"])
 
 
 @pytest.mark.parametrize(
