@@ -29,6 +29,7 @@ test: lint  ## run every check and test; sets up what they need
 
 bench:  ## measure the farm against others in one run, and write the README's table
 	@$(SETUP) test
+	@$(SETUP) torch
 	@sh deploy/debian-packages redis-server nginx-light wrk
 	@$(BIN)/python -m tests.bench
 

@@ -35,7 +35,10 @@ KNOWN_VOICES = VoiceTable.of(
     }
 )
 
-REMEDY = "Put a voice's two files, NAME.onnx and NAME.onnx.json, there and start anew."
+REMEDY = (
+    "Run 'voicefarm models pull en_US-amy-medium' ('voicefarm models list' shows more voices), or put a "
+    "voice's two files, NAME.onnx and NAME.onnx.json, there; then start anew."
+)
 
 _MODEL, _CONFIGURATION = ".onnx", ".onnx.json"
 _MARKED_BYTES = 65_536

@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         description="Folder of voices; Piper's are `piper/NAME.onnx` with `piper/NAME.onnx.json`. Default: "
         "`models` in the state folder.",
     )
+    hub_url: str = Field(
+        "https://huggingface.co",
+        alias="HF_ENDPOINT",
+        description="The hub that `voicefarm models pull` fetches from, or a mirror of it.",
+    )
     piper_voices: dict[LanguageTag, dict[str, Gender | None]] = Field(
         default_factory=dict,
         alias="VOICEFARM_PIPER_VOICES",

@@ -105,6 +105,7 @@ def clean_environment() -> dict[str, str]:
         "VOICE_CACHE_",
         "FLOWER_",
         "GOOGLE_",
+        "HF_",
         "PROMETHEUS_",
     )
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}

@@ -37,7 +37,7 @@ def test_every_command_is_described_and_exists():
 
 
 def test_every_command_has_help():
-    groups = [COMMANDS[name] for name in ("personalities", "voice", "keys")]
+    groups = [COMMANDS[name] for name in ("personalities", "voice", "keys", "models")]
     for command in [
         *COMMANDS.values(),
         *(command for group in groups for command in group.commands.values()),

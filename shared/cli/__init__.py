@@ -17,6 +17,7 @@ _COMMANDS = {
     "personalities": "shared.cli.personalities:personalities",
     "voice": "shared.cli.voice:voice",
     "keys": "shared.cli.keys:keys",
+    "models": "shared.cli.models:models",
     "usage": "shared.cli.usage:usage",
     "doctor": "shared.cli.doctor:doctor",
     "migrate": "shared.cli.migrate:migrate_command",

@@ -16,6 +16,7 @@ from shared.health import Finding, examine
 from shared.provider_status import provider_statuses
 from shared.samples.store import SampleStore
 from shared.settings import Settings
+from shared.weights.installation import Completeness, installations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,7 @@ def _findings() -> Iterator[Finding]:
     yield _state_folder(settings)
     yield from examine(farm)
     yield _samples(settings)
+    yield from _models(settings)
     yield from _providers(farm)
     yield _web(settings)
 
@@ -79,6 +81,15 @@ def _samples(settings: Settings) -> Finding:
         remedy = "Let the farm write there, or set VOICEFARM_SAMPLES_URL to another place."
         return Finding("voice samples", problem, remedy)
     return Finding("voice samples", None)
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    """Tell of models that are here by half."""
+    for one in installations(settings.model_dir):
+        if one.completeness is Completeness.INCOMPLETE:
+            lacking = ", ".join(file.kept for file in one.lacking)
+            problem = f"There is no whole {lacking} in {settings.model_dir}."
+            yield Finding(f"model {one.model.name}", problem, one.model.remedy, is_needed=False)
 
 
 def _providers(farm: Farm) -> Iterator[Finding]:

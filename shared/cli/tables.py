@@ -27,3 +27,11 @@ def echo_pairs(pairs: Sequence[tuple[str, str]]) -> None:
 def minute(timestamp: str) -> str:
     """Give a timestamp of the API as people read it."""
     return timestamp[:16].replace("T", " ")
+
+
+def size(number_of_bytes: int) -> str:
+    """Give a number of bytes as people read it, in decimal units."""
+    amount, units = float(number_of_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 999.5 and len(units) > 1:  # noqa: PLR2004  what would be shown as 1000
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.1f} {units[0]}" if amount < 9.95 and units[0] != "B" else f"{amount:.0f} {units[0]}"  # noqa: PLR2004

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from shared.log import configure_logging
-from tests.bench import hits, misses, mix, processes
+from tests.bench import cloning, hits, misses, mix, processes
 from tests.bench.report import table, write_readme
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     """Run them one after the other."""
     configure_logging("error", "console")
     rows = []
-    for benchmark in (hits, misses, mix, processes):
+    for benchmark in (hits, misses, mix, processes, cloning):
         with tempfile.TemporaryDirectory(prefix="voicefarm-bench-") as folder:
             Path(folder).chmod(0o755)
             for row in benchmark.measure(Path(folder)):

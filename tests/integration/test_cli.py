@@ -298,13 +298,27 @@ def test_a_command_tells_in_words_and_writes_no_log(voicefarm):
 
 
 def test_the_doctor_tells_what_a_provider_lacks_and_minds_it_only_if_it_is_enabled(voicefarm, tmp_path):
-    lack = f"provider piper: There is no voice in {tmp_path}/piper. Put a voice's two files"
+    lack = (
+        f"provider piper: There is no voice in {tmp_path}/piper. Run 'voicefarm models pull en_US-amy-medium'"
+    )
     idle = voicefarm("doctor", VOICEFARM_MODEL_DIR=str(tmp_path))
     assert f"absent  {lack}" in idle.stdout
     assert idle.returncode == 0
     wanted = voicefarm("doctor", VOICEFARM_MODEL_DIR=str(tmp_path), VOICEFARM_PROVIDERS="piper,espeak")
     assert f"broken  {lack}" in wanted.stdout
     assert wanted.returncode == 1
+
+
+def test_the_doctor_tells_of_a_model_that_is_here_by_half(voicefarm, tmp_path):
+    (tmp_path / "piper").mkdir()
+    (tmp_path / "piper" / "en_US-amy-medium.onnx").touch()
+    answer = voicefarm("doctor", VOICEFARM_MODEL_DIR=str(tmp_path))
+    [line] = [line for line in answer.stdout.splitlines() if " model " in line]
+    assert line == (
+        f"absent  model en_US-amy-medium: There is no whole piper/en_US-amy-medium.onnx.json in {tmp_path}. "
+        "Run: voicefarm models pull en_US-amy-medium"
+    )
+    assert answer.returncode == 0
 
 
 def test_the_doctor_warns_of_a_ledger_that_evicts(tmp_path, voicefarm):
@@ -315,7 +329,9 @@ def test_the_doctor_warns_of_a_ledger_that_evicts(tmp_path, voicefarm):
     assert "allkeys-lru" in answer.stdout
 
 
-@pytest.mark.parametrize("command", [(), ("up",), ("say",), ("keys",), ("doctor",), ("migrate",)])
+@pytest.mark.parametrize(
+    "command", [(), ("up",), ("say",), ("keys",), ("models",), ("doctor",), ("migrate",)]
+)
 def test_every_command_explains_itself(voicefarm, command):
     answer = voicefarm(*command, "--help")
     assert answer.returncode == 0

@@ -710,6 +710,7 @@ def test_the_status_tells_of_every_provider_that_a_request_may_name(http):
     styletts2 = answer["providers"]["styletts2"]
     assert (styletts2["enabled"], styletts2["available"], styletts2["workers"]) == (False, False, 0)
     assert styletts2["reason"]
+    assert "voicefarm models pull en_US-amy-medium" in answer["providers"]["piper"]["reason"]
     assert styletts2["latency_ms"] == {"p50": None, "p95": None}
     for total, field in (("total_requests", "requests"), ("total_cost", "cost")):
         assert answer[total] == sum(provider[field] for provider in answer["providers"].values())
