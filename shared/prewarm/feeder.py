@@ -84,15 +84,10 @@ class Feeder:
         begun = self._farm.batches.begun(batch.id)
         jobs = self._farm.ledger.jobs([item.job_id(batch.id) for item in begun])
         under_way = 0
-        try:
-            for item in begun:
-                under_way += self._look_after(batch, item, jobs.get(item.job_id(batch.id)), roll_call)
-            while under_way < BEGUN_AT_ONCE and (taken := self._farm.batches.take(batch.id)):
-                under_way += self._begin(batch, taken, roll_call)
-        except StateUnavailable:
-            raise
-        except Unavailable as error:  # it waits, and those behind it
-            log.debug("batch_waits", batch=batch.id, code=error.code, detail=error.detail)
+        for item in begun:
+            under_way += self._look_after(batch, item, jobs.get(item.job_id(batch.id)), roll_call)
+        while under_way < BEGUN_AT_ONCE and (taken := self._farm.batches.take(batch.id)):
+            under_way += self._begin(batch, taken, roll_call)
 
     def _look_after(self, batch: Batch, item: Item, job: Job | None, roll_call: RollCall) -> bool:
         """Settle an item whose job has ended; tells whether it is still under way."""
@@ -114,11 +109,7 @@ class Feeder:
         return False
 
     def _begin(self, batch: Batch, item: Item, roll_call: RollCall) -> bool:
-        """Submit a job for an item; tells whether it is under way, which it is not when it has ended at once.
-
-        Raises:
-            Unavailable: not now.
-        """
+        """Submit a job for an item, or let it wait for the next pass; False when it has ended at once."""
         left_ms = batch.created_ms + PATIENCE_MS - roll_call.now_ms
         if left_ms <= 0:
             self._fail(batch, item, "deadline_exceeded", _OVERDUE)
@@ -130,6 +121,11 @@ class Feeder:
             if not is_held:
                 self._submit(batch, item, order, left_ms)
                 return True
+        except StateUnavailable:
+            raise
+        except Unavailable as error:
+            log.debug("batch_item_waits", batch=batch.id, code=error.code, detail=error.detail)
+            return True
         except RequestError as error:
             self._fail(batch, item, error.code, error.detail)
         else:

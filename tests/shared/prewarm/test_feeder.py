@@ -179,6 +179,17 @@ def test_a_personality_that_is_gone_fails_its_items_only(farm, feeder):
     assert farm.batches.get(batch_id).failed[0].code == "not_found"
 
 
+def test_items_that_nobody_can_speak_now_hold_up_no_others(farm, feeder):
+    absent = SpeechRequest(text="Nobody.", quality="fast", provider="piper")
+    spoken = plan(farm, requests(3), epoch=farm.directory.read_epoch()).items
+    items = [replace(spoken[0], request=absent), *(replace(each, number=each.number + 1) for each in spoken)]
+    batch_id = farm.batches.begin(items, owner="ann", already_cached=0, estimated_s=1)
+    feeder.once()
+    assert speak(farm) == 3
+    feeder.once()
+    assert counts(farm, batch_id) == {"queued": 1, "succeeded": 3}
+
+
 def test_without_a_worker_it_waits_and_after_a_day_it_has_failed(farm, feeder):
     batch_id = begin(farm)
     farm.state.delete("voice:workers")
