@@ -10,13 +10,13 @@ from tests.farm import until
 
 PREWARM = "/api/voice/prewarm"
 # Each takes espeak a while, so that something is left to do when something dies.
-ITEMS = 60
+ITEMS = 50
 
 
 @pytest.fixture
 def batch(http):
     """Begin a batch and let it get under way; gives its address."""
-    phrases = [f"Phrase {uuid.uuid4().hex[:8]} {'and so on ' * 80}." for _ in range(ITEMS)]
+    phrases = [f"Phrase {uuid.uuid4().hex[:8]} {'and so on ' * 50}." for _ in range(ITEMS)]
     answer = http.post(PREWARM, json={"phrases": phrases, "qualities": ["fast"]})
     assert answer.status_code == 202, answer.text
     location = answer.headers["Location"]

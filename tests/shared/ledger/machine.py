@@ -452,9 +452,10 @@ class LedgerMachine(RuleBasedStateMachine):
                 moved.add(job.rendering_id)
             self.seen[job_id] = state
         assert moved <= self._announced(), "every change is announced"
+        pipe = self.redis.pipeline(transaction=False)
         for rendering in {job.rendering_id for job in jobs.values() if not job.status.has_ended}:
-            priority = self.redis.hget(f"voice:rendering:{rendering}", "priority")
-            assert priority == b"interactive", "what somebody waits for is urgent"
+            pipe.hget(f"voice:rendering:{rendering}", "priority")
+        assert set(pipe.execute()) <= {b"interactive"}, "what somebody waits for is urgent"
         audio = {f"voice:result:{job.rendering_id}" for job in jobs.values() if job.result}
         assert not audio or self.redis.exists(*audio) == len(audio), "as long as a job its audio is kept"
 
