@@ -5,6 +5,7 @@ import os
 from kombu import Queue
 
 from shared.catalog import CATALOG
+from shared.priorities import Priority
 from shared.settings import Settings
 
 _settings = Settings.load()
@@ -23,7 +24,7 @@ broker_transport_options = {
     "ack_emulation": False,
 }
 
-task_queues = [Queue(spec.name) for spec in CATALOG.values()]
+task_queues = [Queue(priority.queue(name)) for name in CATALOG for priority in Priority]
 task_default_queue = next(iter(CATALOG))
 task_create_missing_queues = False
 

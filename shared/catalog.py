@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.environments import Environment
 from shared.equipment import Equipment
 from shared.google_voices import KNOWN_VOICES as GOOGLE_VOICES
-from shared.google_voices import google_equipment
+from shared.google_voices import google_equipment, google_price_usd
 from shared.piper_voices import KNOWN_VOICES, piper_equipment
 from shared.styletts2_model import LANGUAGES as STYLETTS2_LANGUAGES
 from shared.styletts2_model import styletts2_equipment
@@ -18,6 +18,7 @@ from shared.xtts_model import xtts_equipment
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from shared.models import Utterance
     from shared.settings import Settings
 
 
@@ -50,6 +51,8 @@ class ProviderSpec:
     """Whether it speaks a text otherwise each time, so that it is worth another try."""
     equip: Callable[[Settings], Equipment] | None = None
     """Finds out what it has here besides its libraries, if it needs anything."""
+    price_usd: Callable[[Settings, Utterance], float] | None = None
+    """Tells what it charges for an utterance; None: nothing."""
 
     def equipment(self, settings: Settings) -> Equipment:
         """Find out what it has here, and so which languages it speaks."""
@@ -117,6 +120,7 @@ CATALOG: Mapping[str, ProviderSpec] = {
             device="cloud",
             is_thread_safe=True,
             equip=google_equipment,
+            price_usd=google_price_usd,
         ),
         ProviderSpec(
             name="xtts_v2",

@@ -36,13 +36,13 @@ class Doorbell:
         app.conf.broker_connection_timeout = timeout_s
         return cls(app)
 
-    def ring(self, provider: str, rendering_id: str) -> bool:
-        """Send one message; False when the broker did not take it."""
+    def ring(self, queue: str, rendering_id: str) -> bool:
+        """Send one message to a provider's queue; False when the broker did not take it."""
         try:
-            self._app.send_task(TASK, args=[rendering_id], queue=provider, ignore_result=True)
+            self._app.send_task(TASK, args=[rendering_id], queue=queue, ignore_result=True)
         except self._errors as error:
             error_name = type(error).__name__
-            log.warning("ring_failed", provider=provider, error=error_name, **log_fields(rendering_id))
+            log.warning("ring_failed", queue=queue, error=error_name, **log_fields(rendering_id))
             return False
         return True
 
@@ -58,10 +58,10 @@ class Doorbell:
         except self._errors as error:
             raise StateUnavailable("It does not answer.") from error
 
-    def backlog(self, provider: str) -> int:
-        """Count the messages in a provider's queue; 0 when the broker knows none or does not answer."""
+    def backlog(self, queue: str) -> int:
+        """Count the messages in a queue; 0 when the broker knows none or does not answer."""
         try:
             with self._app.connection_for_write() as connection:
-                return int(connection.default_channel.queue_declare(provider, passive=True).message_count)
+                return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
         except self._errors:
             return 0

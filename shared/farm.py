@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Self
 import redis
 import structlog
 
-from shared.cache import AudioCache, Invalidations, cache_key
+from shared.cache import AudioCache, Invalidations
 from shared.connections import AUDIO_TIMEOUT_S, FRONT_TIMEOUT_S, front_client, state_errors
 from shared.consents import Consents
 from shared.database import Database
 from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
-from shared.errors import NotFound, NoVoiceSample, QueueFull, RateLimited, retry_after_s
+from shared.errors import NotFound, QueueFull, RateLimited, retry_after_s
 from shared.jobs import Jobs
 from shared.keys import ApiKeys
 from shared.ledger import KEEP_LIVE_MS, Idempotency, Ledger, Result, Sweep, TransitionReader, log_fields
 from shared.log import current_request_id
-from shared.models import Fallback, Utterance
+from shared.orders import Order
 from shared.outcomes import Outcomes
 from shared.personalities import Personalities
 from shared.presence import Presence
+from shared.prewarm import Batches, Feeder, Misses
 from shared.provider_stats import ProviderStats
 from shared.rate_limit import RateLimit
-from shared.resolution import resolve
 from shared.roster import Roster
 from shared.routing import Router
 from shared.samples.store import SampleStore
@@ -41,29 +41,9 @@ if TYPE_CHECKING:
     from shared.keys import ApiKey
     from shared.ledger import Job
     from shared.models import SpeechRequest
-    from shared.presence import RollCall
     from shared.settings import Settings
-    from shared.voice_config import VoiceConfig
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class _Order:
-    """What a request comes to."""
-
-    key: str
-    utterance: Utterance
-    voice: VoiceConfig
-    """The personality's: who it would have speak."""
-    request: SpeechRequest
-    """As it was sent, with personality and language filled in."""
-    owner: str
-    idempotency: Idempotency | None
-    roll_call: RollCall
-    """Who can take work, a moment before the cache is asked."""
-    looked_at_ms: int
-    """That moment by the ledger's clock; audio made since will do."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +69,8 @@ class Farm:
     jobs: Jobs
     usage: UsageReport
     voice_holding: VoiceHolding
+    batches: Batches
+    misses: Misses
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -121,11 +103,14 @@ class Farm:
             jobs=Jobs(ledger, TransitionReader(settings.state_url), max_waiters=settings.max_waiters),
             usage=UsageReport(database, Outbox(state)),
             voice_holding=VoiceHolding(state, presence),
+            batches=Batches(state, ledger),
+            misses=Misses(state, is_on=settings.suggestions),
         )
 
     def start(self) -> None:
         """Begin what a front does beside its requests, on threads that end with the process."""
         Sweep(self.ledger, self.presence, self.doorbell, Outcomes(self.state)).start()
+        Feeder(self).start()
         self.cache.requests.start()
         self.invalidations.start()
         self.directory.last_uses.start()
@@ -163,28 +148,18 @@ class Farm:
 
     def _order(
         self, request: SpeechRequest, caller: ApiKey, epoch: bytes, idempotency: Idempotency | None = None
-    ) -> _Order:
+    ) -> Order:
         """Work out what a request comes to."""
-        personality = self.directory.personality(epoch, request.personality_id)
-        if not personality.is_active:
-            raise NotFound(f"There is no active personality {personality.id}.")
-        if request.fallback is Fallback.SAME_VOICE and not personality.has_sample:
-            raise NoVoiceSample
-        utterance = resolve(request, personality)
-        resolved = {"personality_id": utterance.personality_id, "language": utterance.language}
-        roll_call = self.presence.roll_call()
-        return _Order(
-            key=cache_key(utterance, self.router.digest),
-            utterance=utterance,
-            voice=personality.voice_config,
-            request=request.model_copy(update=resolved),
+        return Order.of(
+            request,
+            self.directory.personality(epoch, request.personality_id),
+            digest=self.router.digest,
             owner=caller.id,
+            roll_call=self.presence.roll_call(),
             idempotency=idempotency,
-            roll_call=roll_call,
-            looked_at_ms=roll_call.now_ms,
         )
 
-    def _look(self, order: _Order) -> CachedAudio | None:
+    def _look(self, order: Order) -> CachedAudio | None:
         """Give a hit; a cache that fails is a miss, for which what the ledger has finished lately will do."""
         try:
             found = self.cache.look(order.key)
@@ -196,7 +171,7 @@ class Farm:
             self.cache.requests.count("hits")
         return found
 
-    def _keep(self, order: _Order, hit: CachedAudio) -> Job:
+    def _keep(self, order: Order, hit: CachedAudio) -> Job:
         return self.ledger.keep(
             Result.of_cached(hit),
             hit.data,
@@ -206,7 +181,7 @@ class Farm:
             idempotency=order.idempotency,
         ).job
 
-    def _submit(self, order: _Order) -> Job:
+    def _submit(self, order: Order) -> Job:
         route = self.router.route(order.utterance, order.voice, order.roll_call)
         provider = route.provider
         may_begin = self.rate_limit.take(order.owner)
@@ -237,8 +212,11 @@ class Farm:
             self.doorbell.ring(provider, submitted.rendering_id)
         elif may_begin:
             self.rate_limit.give_back(order.owner)
+        if submitted.urged:
+            self.doorbell.ring(submitted.urged, submitted.rendering_id)
         if submitted.how != "repeated":
             self.cache.requests.count("misses" if submitted.how == "new" else "coalesced")
+            self.misses.note(order)
         about = log_fields(submitted.rendering_id) | {"job_id": submitted.job_id}
         log.info("job_submitted", how=submitted.how, provider=provider, **about)
         return submitted.job

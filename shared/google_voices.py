@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from shared.models import Utterance
     from shared.settings import Settings
 
 KNOWN_VOICES = VoiceTable.of(
@@ -96,6 +97,20 @@ def usd_per_million(settings: Settings, voice_class: str) -> float:
     """Give the price of a million characters; a class that nobody knows costs as much as the dearest one."""
     prices = {**LIST_PRICES_USD, **settings.google_prices}
     return prices.get(voice_class, max(prices.values()))
+
+
+def choose_voice(table: VoiceTable, utterance: Utterance) -> Voice | None:
+    """Give the voice of a table that speaks an utterance, or the one that its personality names."""
+    wanted = utterance.voices.get("google_tts")
+    table = with_voice(table, wanted) if wanted is not None and is_voice_name(wanted) else table
+    return table.choose(utterance.language, wanted=wanted, gender=utterance.gender)
+
+
+def google_price_usd(settings: Settings, utterance: Utterance) -> float:
+    """Give what Google charges for every character of the text, spaces included."""
+    voice = choose_voice(voice_table(settings), utterance)
+    price = usd_per_million(settings, class_of(voice.name) if voice else "")
+    return len(utterance.text) * price / 1_000_000
 
 
 def is_plain(endpoint: str) -> bool:

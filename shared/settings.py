@@ -285,6 +285,11 @@ class Settings(BaseSettings):
         description="Requests that may wait for audio or follow a job in one front process; beyond it they "
         "get 202 or, for events, 503 at once.",
     )
+    suggestions: bool = Field(
+        default=True,
+        alias="VOICEFARM_SUGGESTIONS",
+        description="Keep the texts that were missed most, for pre-warming to suggest; false: keep none.",
+    )
     job_deadline_seconds: int = Field(
         3600,
         ge=1,

@@ -17,6 +17,7 @@ TYPE_NAMES = {
     SecretStr: "secret",
     str: "text",
     int: "whole number",
+    bool: "true or false",
     float: "number",
     Path: "folder",
     tuple: "list",

@@ -13,6 +13,7 @@ import web.jobs
 import web.keys
 import web.metrics
 import web.personalities
+import web.prewarm
 import web.speech
 import web.usage
 import web.voices
@@ -50,6 +51,7 @@ def test_every_address_is_described_and_exists():
     for part in (
         web.speech,
         web.jobs,
+        web.prewarm,
         web.personalities,
         web.voices,
         web.cache,

@@ -20,6 +20,7 @@ from web import (
     metrics,
     openapi,
     personalities,
+    prewarm,
     providers,
     speech,
     usage,
@@ -47,7 +48,7 @@ def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Fl
     app.extensions["voicefarm"] = farm
     app.extensions["voicefarm.metrics"] = front_metrics = metrics.make_metrics(farm)
     register_errors(app)
-    api = (speech, jobs, personalities, voices, cache, providers, usage, keys)
+    api = (speech, jobs, prewarm, personalities, voices, cache, providers, usage, keys)
     for part in (*api, health, metrics, openapi, dashboard):
         app.register_blueprint(part.blueprint)
     app.before_request(_begin)

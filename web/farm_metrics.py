@@ -136,18 +136,25 @@ def _of_renderings(providers: list[str], census: Census) -> Iterator[Metric]:
     age = GaugeMetricFamily(
         "voicefarm_queue_oldest_age_seconds", "How long the oldest of them waits.", labels=["provider"]
     )
+    prewarm_depth = GaugeMetricFamily(
+        "voicefarm_prewarm_queue_depth",
+        "Renderings for the cache that wait behind those.",
+        labels=["provider"],
+    )
     for name in providers:
         depth.add_metric([name], census.queues[name].depth)
+        prewarm_depth.add_metric([name], census.queues[name].prewarm_depth)
         age.add_metric([name], census.queues[name].oldest_age_s)
     live = GaugeMetricFamily("voicefarm_renderings", "Renderings under way.", labels=["state"])
-    live.add_metric(["queued"], sum(queue.depth for queue in census.queues.values()))
+    queued = sum(queue.depth + queue.prewarm_depth for queue in census.queues.values())
+    live.add_metric(["queued"], queued)
     live.add_metric(["running"], census.running)
     ended = CounterMetricFamily(
         "voicefarm_renderings_ended", "Renderings that have ended, by their last state.", labels=["state"]
     )
     for status, count in census.ended.items():
         ended.add_metric([status], count)
-    yield from (depth, age, live, ended)
+    yield from (depth, age, prewarm_depth, live, ended)
 
 
 def _of_syntheses(totals: Mapping[str, ProviderTotals]) -> Iterator[Metric]:

@@ -12,8 +12,9 @@ from flask import Blueprint, Response, current_app, jsonify, render_template
 from pydantic.json_schema import models_json_schema
 
 from shared.models import AudioFormat, SpeechRequest
+from shared.prewarm import PrewarmRequest
 from shared.profiles import Profile
-from web import schemas
+from web import prewarm_schemas, schemas
 from web.auth import cookie_name
 from web.context import farm
 from web.jobs import EVENTS
@@ -77,9 +78,10 @@ _LAST_EVENT = {
     "schema": {"type": "string"},
     "description": "The `id` of the event seen last; that state is not told again.",
 }
+_IDS = ("batch_id", "job_id", "key_id", "personality_id")
 _IN_PATH: dict[str, dict[str, Any]] = {
     "key": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-    **{name: {"type": "string", "format": "uuid"} for name in ("job_id", "key_id", "personality_id")},
+    **{name: {"type": "string", "format": "uuid"} for name in _IDS},
 }
 _SPEECH_PROBLEMS = (400, 404, 413, 415, 422, 429)
 
@@ -94,6 +96,13 @@ OPERATIONS: dict[str, Operation] = {
     "jobs.cancel": Operation({200: schemas.Job}, (404, 409)),
     "jobs.events": Operation({200: EVENTS, 204: ""}, (404,), parameters=(_LAST_EVENT,)),
     "jobs.audio": Operation({200: AUDIO, 206: AUDIO, 304: ""}, (404, 409, 412, 416)),
+    "prewarm.create": Operation(
+        {200: prewarm_schemas.DryRun, 202: prewarm_schemas.Batch}, (400, 404, 413, 415, 422), PrewarmRequest
+    ),
+    "prewarm.suggestions": Operation({200: prewarm_schemas.Suggestions}, (422,)),
+    "prewarm.index": Operation({200: prewarm_schemas.Batches}, (422,)),
+    "prewarm.show": Operation({200: prewarm_schemas.Batch}, (404,)),
+    "prewarm.cancel": Operation({200: prewarm_schemas.Batch}, (404, 409)),
     "personalities.index": Operation({200: schemas.Personalities}, (422,)),
     "personalities.create": Operation({201: schemas.Personality}, (400, 409, 413, 415, 422), Profile),
     "personalities.show": Operation({200: schemas.Personality}, (404,)),
@@ -253,7 +262,7 @@ _PROBLEM = _content("application/problem+json", schemas.Problem)
 _PHRASES = {
     200: "Done",
     201: "Made",
-    202: "Accepted: a job will have it",
+    202: "Accepted: a job or a batch will have it",
     204: "Nothing is left, or nothing will come any more",
     206: "A piece of it",
     304: "You have it already",

@@ -43,6 +43,9 @@ PARAMETERS: dict[str, tuple[dict[str, Any], ...]] = {
         _parameter("personality_id", {"type": "string", "format": "uuid"}, "Only jobs of this personality."),
         *_PAGE,
     ),
+    "prewarm.create": (),
+    "prewarm.suggestions": _PAGE[:1],
+    "prewarm.index": _PAGE,
     "personalities.create": (),
     "personalities.index": _PAGE,
     "usage.index": (

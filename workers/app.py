@@ -28,6 +28,7 @@ from shared.ledger import Ledger, Sweep, log_fields
 from shared.log import configure_logging
 from shared.outcomes import Outcomes
 from shared.presence import HEARTBEAT_S, Presence, Worker
+from shared.priorities import Priority
 from shared.settings import Settings
 from shared.usage import BudgetWatch, Outbox, UsageReport, UsageWriter
 from workers.engine import Engine
@@ -59,13 +60,20 @@ _changed = threading.Event()
 
 
 def pool_spec() -> ProviderSpec:
-    """Give the provider of this pool: that of the one queue it consumes."""
+    """Give the provider of this pool: that of the queues it consumes."""
     queues = list(app.amqp.queues.consume_from)
-    if len(queues) != 1:
+    if queues[0] not in CATALOG or set(queues[1:]) - {Priority.PREWARM.queue(queues[0])}:
         raise SystemExit(
             f"A pool serves one provider: start it with --queues and one of {', '.join(CATALOG)}."
         )
     return CATALOG[queues[0]]
+
+
+@signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator]
+def _consume_what_can_wait(**_: Any) -> None:
+    """Have the pool take from its provider's second queue, too, while nothing is in the first."""
+    queues = app.amqp.queues
+    queues.select_add(queues[Priority.PREWARM.queue(pool_spec().name)])
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]

@@ -13,8 +13,9 @@ import redis
 import structlog
 
 from shared.errors import BadAudio, EngineFailed, EngineTimeout, ModelLoadFailed, ProviderError
-from shared.ledger import ALL_FAILED, Attempt, Result, Waiting
+from shared.ledger import ALL_FAILED, Attempt, Result, Waiting, log_fields
 from shared.models import Audio
+from shared.priorities import Priority
 from shared.provider_stats import Synthesis
 from shared.turns import next_turn
 from workers.audio import join
@@ -90,6 +91,9 @@ class Renderer:
         if isinstance(claim, Waiting):
             self._redirect(claim)
         elif claim is not None:
+            if claim.rendering_id != rendering_id:  # somebody waits for that one, nobody for this
+                self._doorbell.ring(Priority.PREWARM.queue(self.name), rendering_id)
+                structlog.contextvars.bind_contextvars(**log_fields(claim.rendering_id))
             structlog.contextvars.bind_contextvars(request_id=claim.request_id)
             self._attempt(claim)
 
@@ -97,7 +101,7 @@ class Renderer:
         """Find another provider while the circuit of this one is open; else the sweep rings again."""
         provider = self._ledger.redirect(waiting, self._presence.roll_call())
         if provider is not None:
-            self._doorbell.ring(provider, waiting.rendering_id)
+            self._doorbell.ring(waiting.priority.queue(provider), waiting.rendering_id)
 
     def _attempt(self, claim: Claim) -> None:
         work = _Work(claim, Meter(claim, self._price_usd))

@@ -12,12 +12,15 @@ from shared.cache.requests import RequestCounter
 from shared.lua import load_script
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis import Redis
 
     from shared.models import Audio, Utterance
     from shared.settings import Settings
 
 _DROP_BATCH = 500
+_ASKED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,16 @@ class AudioCache:
         if data is None or not metadata:
             return None
         return CachedAudio(key, data, metadata)
+
+    def holding(self, keys: Sequence[str]) -> list[bool]:
+        """Tell of each of these keys whether it has a whole entry, without reading any."""
+        held: list[bool] = []
+        for start in range(0, len(keys), _ASKED_AT_ONCE):
+            with self._redis.pipeline(transaction=False) as pipe:
+                for key in keys[start : start + _ASKED_AT_ONCE]:
+                    pipe.exists(f"voice:audio:{key}", f"voice:metadata:{key}")
+                held += [halves == 2 for halves in pipe.execute()]  # noqa: PLR2004  an entry has two
+        return held
 
     def store(self, key: str, utterance: Utterance, audio: Audio) -> bool:
         """Keep audio for its time to live; False when it is too large for an entry or its voice is gone."""

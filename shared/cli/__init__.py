@@ -13,6 +13,7 @@ from shared.log import keep_logs_quiet
 _COMMANDS = {
     "up": "shared.cli.up:up",
     "say": "shared.cli.say:say",
+    "prewarm": "shared.cli.prewarm:prewarm",
     "personalities": "shared.cli.personalities:personalities",
     "voice": "shared.cli.voice:voice",
     "keys": "shared.cli.keys:keys",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.connections import state_errors
 from shared.ledger.records import Status
+from shared.priorities import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +22,8 @@ class QueueState:
     depth: int
     oldest_age_s: float
     """How long ago its oldest rendering was asked for; 0 when it is empty."""
+    prewarm_depth: int = 0
+    """How many renderings for the cache wait behind those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +49,17 @@ def take_census(redis: Redis, providers: Iterable[str]) -> Census:
         for name in names:
             pipe.zcard(f"voice:queue:{name}")
             pipe.zrange(f"voice:queue:{name}", 0, 0, withscores=True)
+            pipe.zcard(f"voice:queue:{Priority.PREWARM.queue(name)}")
         (seconds, microseconds), live, ended, *of_queues = pipe.execute()
     now_s = seconds + microseconds / 1e6
     queues = {
-        name: QueueState(depth, max(0.0, now_s - oldest[0][1] / 1000) if oldest else 0.0)
-        for name, depth, oldest in zip(names, of_queues[::2], of_queues[1::2], strict=True)
+        name: QueueState(depth, max(0.0, now_s - oldest[0][1] / 1000) if oldest else 0.0, prewarm_depth)
+        for name, depth, oldest, prewarm_depth in zip(
+            names, of_queues[::3], of_queues[1::3], of_queues[2::3], strict=True
+        )
     }
     return Census(
         queues=queues,
-        running=live - sum(queue.depth for queue in queues.values()),
+        running=live - sum(queue.depth + queue.prewarm_depth for queue in queues.values()),
         ended={status: int(ended.get(status.encode(), 0)) for status in Status if status.has_ended},
     )

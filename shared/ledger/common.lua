@@ -8,7 +8,8 @@
 --   voice:result:{id}       string  its audio
 --   voice:live:{cache key}  string  the rendering under way for that key, or just succeeded
 --   voice:due               zset    every live rendering; queued: when to ring again, running: when the lease ends
---   voice:queue:{provider}  zset    queued renderings, oldest first
+--   voice:queue:{queue}     zset    queued renderings, oldest first; a provider's interactive queue has its name, that of
+--                                   pre-warming '{provider}.prewarm'
 --   voice:ended             hash    how many renderings have ended, by state
 --   voice:circuits          zset    providers that are left alone, by when a probe may go; see shared/circuits.py
 --   voice:usage             stream  what attempts used; see `shared/usage/outbox.py`
@@ -29,7 +30,9 @@ end
 local function job_key(id) return 'voice:job:' .. id end
 local function rendering_key(id) return 'voice:rendering:' .. id end
 local function result_key(id) return 'voice:result:' .. id end
-local function queue_key(provider) return 'voice:queue:' .. provider end
+local function queue_key(provider, priority)
+  return 'voice:queue:' .. provider .. (priority == 'prewarm' and '.prewarm' or '')
+end
 local function live_key(cache_key) return 'voice:live:' .. cache_key end
 
 local function is_live(state) return state == 'queued' or state == 'running' end
@@ -46,8 +49,12 @@ end
 
 local function enqueue(id, provider, created_ms, due_ms)
   redis.call('HSET', rendering_key(id), 'state', 'queued', 'provider', provider)
-  redis.call('ZADD', queue_key(provider), created_ms, id)
+  redis.call('ZADD', queue_key(provider, redis.call('HGET', rendering_key(id), 'priority')), created_ms, id)
   redis.call('ZADD', DUE, due_ms, id)
+end
+
+local function dequeue(id, provider)
+  redis.call('ZREM', queue_key(provider, redis.call('HGET', rendering_key(id), 'priority')), id)
 end
 
 -- Keep an ended rendering and its audio for a job's time to live from now.
@@ -56,12 +63,14 @@ local function retain(id, ttl_ms)
   redis.call('PEXPIRE', result_key(id), ttl_ms)
 end
 
--- A succeeded rendering stays reachable by its cache key for `keep_ms`, for a request that looked before its end.
+-- A succeeded rendering stays reachable by its cache key for `keep_ms`, for a request that looked before its end;
+-- the audio of one that nobody asked for is in the cache, and kept here no longer than that.
 local function terminate(id, state, now, keep_ms, field, value)
   local key = rendering_key(id)
-  local provider, cache_key, ttl_ms = unpack(redis.call('HMGET', key, 'provider', 'cache_key', 'ttl_ms'))
+  local provider, cache_key, ttl_ms, priority =
+    unpack(redis.call('HMGET', key, 'provider', 'cache_key', 'ttl_ms', 'priority'))
   redis.call('HSET', key, 'state', state, 'finished_ms', now, field, value)
-  redis.call('ZREM', queue_key(provider), id)
+  dequeue(id, provider)
   redis.call('ZREM', DUE, id)
   if state == 'succeeded' then
     redis.call('PEXPIRE', live_key(cache_key), keep_ms)
@@ -69,18 +78,19 @@ local function terminate(id, state, now, keep_ms, field, value)
     redis.call('DEL', live_key(cache_key))
   end
   retain(id, ttl_ms)
+  if priority == 'prewarm' then redis.call('PEXPIRE', result_key(id), keep_ms) end
   redis.call('HINCRBY', ENDED, state, 1)
   announce(id, state)
 end
 
 -- A job as it stands: {its fields, the values of these fields of its rendering, the rank of that in its provider's
 -- queue, its audio}, the latter two false where there is none or it was not asked for; {} if it is no longer kept.
-local STANDING = {'state', 'provider', 'attempts', 'started_ms', 'finished_ms', 'result', 'error'}
+local STANDING = {'state', 'provider', 'attempts', 'started_ms', 'finished_ms', 'result', 'error', 'priority'}
 local function standing(job_id, with_audio)
   local id = redis.call('HGET', job_key(job_id), 'rendering')
   local rendering = id and redis.call('HMGET', rendering_key(id), unpack(STANDING))
   if not (rendering and rendering[1]) then return {} end
-  local rank = rendering[1] == 'queued' and redis.call('ZRANK', queue_key(rendering[2]), id)
+  local rank = rendering[1] == 'queued' and redis.call('ZRANK', queue_key(rendering[2], rendering[8]), id)
   local audio = with_audio and redis.call('GET', result_key(id)) or false
   return {redis.call('HGETALL', job_key(job_id)), rendering, rank, audio}
 end

@@ -23,7 +23,7 @@ elseif not wanted then
   outcome = 'cancelled'
   terminate(id, 'cancelled', now, 0, 'error', '')
 else
-  redis.call('ZREM', queue_key(at), id)
+  dequeue(id, at)
   enqueue(id, outcome == 'retry' and provider or at, created_ms, now + ring_ms)
   announce(id, 'queued')
   outcome = 'queued'

@@ -22,7 +22,7 @@ _STEP = 50
 _LOOKED_AT_MOST = 1000
 
 # The fields of a rendering in a standing, in the order in which common.lua gives them.
-_RENDERING = ("state", "provider", "attempts", "started_ms", "finished_ms", "result", "error")
+_RENDERING = ("state", "provider", "attempts", "started_ms", "finished_ms", "result", "error", "priority")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,13 @@ class JobReader:
         with state_errors():
             found = self._look([job_id], with_audio=with_audio)
         return found[0].describe() if found else None
+
+    def jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Give those of these jobs that are kept, by their IDs, as they stand now."""
+        if not job_ids:
+            return {}
+        with state_errors():
+            return {standing.id: standing.describe() for standing in self._look(job_ids)}
 
     def page(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shared.ledger.attempts import parse_attempts
 from shared.models import Audio, AudioFormat, Utterance
+from shared.priorities import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,11 +153,12 @@ class Waiting:
     chain: tuple[str, ...]
     attempts: tuple[Attempt, ...]
     request_id: str
+    priority: Priority
 
     @classmethod
     def decode(cls, rendering: str, provider: str, about: Sequence[Any]) -> Self:
-        """Decode what the scripts tell of it: attempt, chain, attempts, request ID."""
-        attempt, chain, attempts, request_id = about
+        """Decode what the scripts tell of it: attempt, chain, attempts, request ID, priority."""
+        attempt, chain, attempts, request_id, priority = about
         return cls(
             rendering_id=rendering,
             provider=provider,
@@ -164,6 +166,7 @@ class Waiting:
             chain=tuple(json.loads(chain)),
             attempts=parse_attempts(attempts),
             request_id=(request_id or b"").decode(),
+            priority=Priority((priority or b"interactive").decode()),
         )
 
 
@@ -233,6 +236,8 @@ class Submitted:
 
     how: str
     job: Job
+    urged: str | None = None
+    """The provider to be rung because somebody waits now for what was made for the cache only."""
 
     @property
     def job_id(self) -> str:

@@ -13,6 +13,7 @@ from shared.ledger.reading import Standing
 from shared.ledger.records import Claim, Submitted, Waiting, rendering_id
 from shared.ledger.results import ResultStore
 from shared.lua import load_script
+from shared.priorities import Priority
 from shared.turns import LOSSES_PER_PROVIDER, next_turn
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class Ledger(ResultStore):
         may_begin: bool = True,
         request_id: str = "",
         passed_over: Sequence[Attempt] = (),
+        priority: Priority = Priority.INTERACTIVE,
+        deadline_ms: int | None = None,
+        max_backlog: int | None = None,
     ) -> Submitted:
         """Record a job and join or begin its rendering.
 
@@ -87,6 +91,8 @@ class Ledger(ResultStore):
         Without `may_begin` it may only join what is under way, which makes no work.
         `request_id` names the HTTP request for the log lines of whoever works on it.
         `passed_over` are those before the provider that are not asked.
+        A job for the cache, by its `priority`, is in nobody's list.
+        `deadline_ms` from now and `max_backlog` of its queue take the place of every job's.
 
         Raises:
             QueueFull: the provider's backlog is at its limit; no job was left behind.
@@ -107,6 +113,9 @@ class Ledger(ResultStore):
             may_begin=may_begin,
             request_id=request_id,
             attempts=join_attempts(passed_over),
+            priority=priority,
+            deadline_ms=deadline_ms,
+            max_backlog=max_backlog,
         )
 
     def keep(
@@ -156,7 +165,11 @@ class Ledger(ResultStore):
         request_id: str = "",
         attempts: str = "",
         result: str = "",
+        priority: Priority = Priority.INTERACTIVE,
+        deadline_ms: int | None = None,
+        max_backlog: int | None = None,
     ) -> Submitted:
+        max_backlog = self._max_backlog if max_backlog is None else max_backlog
         how, *submitted = self._run(
             "submit",
             job_id,
@@ -171,23 +184,25 @@ class Ledger(ResultStore):
             json.dumps(chain),
             utterance,
             LOSSES_PER_PROVIDER * len(chain),
-            self._max_backlog,
+            max_backlog,
             looked_at_ms,
             RING_AGAIN_MS,
-            self._deadline_ms,
+            self._deadline_ms if deadline_ms is None else deadline_ms,
             self._ttl_ms,
             int(may_begin),
             request_id,
             attempts,
+            priority,
         )
         if how == b"mismatch":
             raise IdempotencyMismatch
         if how == b"barred":
             raise RateLimited
         if how == b"full":
-            raise QueueFull(f"{self._max_backlog} syntheses wait for {provider} already")
-        id_of_job, now_ms, standing = submitted
-        return Submitted(how.decode(), Standing.of(id_of_job.decode(), standing, now_ms).describe())
+            raise QueueFull(f"{max_backlog} syntheses wait for {provider} already")
+        id_of_job, now_ms, standing, urged = submitted
+        job = Standing.of(id_of_job.decode(), standing, now_ms).describe()
+        return Submitted(how.decode(), job, urged.decode() or None)
 
     def repeated(self, owner: str, idempotency: Idempotency) -> Job | None:
         """Give the job that this idempotency key stands for, if it is kept.
@@ -205,15 +220,15 @@ class Ledger(ResultStore):
         return self.job(job_id.decode())
 
     def claim(self, rendering: str, provider: str, worker: str) -> Claim | Waiting | None:
-        """Take a queued rendering for one attempt.
+        """Take a queued rendering for one attempt; instead of one for the cache, one that somebody waits for.
 
         Gives it back as it waits when the provider's circuit is open, None when there is nothing to do.
         """
         how, *found = self._run("claim", rendering, provider, worker, self.lease_ms, PROBE_AFTER_MS)
         if how not in {b"claimed", b"probe", b"open"}:
             return None
-        *about, utterance = found
-        waiting = Waiting.decode(rendering, provider, about)
+        taken, *about, utterance = found
+        waiting = Waiting.decode(taken.decode(), provider, about)
         return waiting if how == b"open" else Claim.of(waiting, utterance, is_probe=how == b"probe")
 
     def renew(self, claim: Claim) -> str:
@@ -285,9 +300,12 @@ class Ledger(ResultStore):
         )
         return reply.decode()
 
-    def leave(self, job_id: str) -> str:
-        """Cancel one job: 'left', 'ended' (too late) or 'gone' (no such job)."""
-        reply: bytes = self._run("leave", job_id)
+    def leave(self, job_id: str, *, if_queued: bool = False) -> str:
+        """Cancel one job: 'left', 'ended' (too late) or 'gone' (no such job).
+
+        With `if_queued` one that is worked on is left alone: 'running'.
+        """
+        reply: bytes = self._run("leave", job_id, int(if_queued))
         return reply.decode()
 
     def sweep(self) -> tuple[list[Waiting], list[str]]:
@@ -312,7 +330,7 @@ class Ledger(ResultStore):
             self.pass_on(waiting.rendering_id, waiting.attempt, turn.provider, turn.passed_over)
         return turn.provider if turn.can_speak else None
 
-    def queued(self, provider: str) -> int:
-        """Count the renderings that wait for a provider."""
+    def queued(self, queue: str) -> int:
+        """Count the renderings that wait in one of a provider's queues."""
         with state_errors():
-            return int(self.redis.zcard(f"voice:queue:{provider}"))
+            return int(self.redis.zcard(f"voice:queue:{queue}"))

@@ -1,6 +1,6 @@
 -- Look at what is due: an expired lease goes back to its queue, a queued rendering past its deadline fails, the
 -- others are to be rung again. Returns the provider of each lease that was lost, together, and then
--- {id, provider, attempt, chain, attempts, request id} of each that waits now.
+-- {id, provider, attempt, chain, attempts, request id, priority} of each that waits now.
 local frozen, limit, ring_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local now = now_ms(frozen)
@@ -26,7 +26,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
     else
       redis.call('ZADD', DUE, now + ring_ms, id)
       table.insert(waiting,
-        {id, provider, attempt, unpack(redis.call('HMGET', key, 'chain', 'attempts', 'request_id'))})
+        {id, provider, attempt, unpack(redis.call('HMGET', key, 'chain', 'attempts', 'request_id', 'priority'))})
     end
   end
 end

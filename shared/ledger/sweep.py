@@ -56,10 +56,11 @@ class Sweep:
             provider = self._ledger.redirect(waiting, roll_call)
             if provider is None:
                 continue
-            if provider not in lacking:
-                lacking[provider] = self._ledger.queued(provider) - self._doorbell.backlog(provider)
-            if lacking[provider] > 0:
-                lacking[provider] -= 1
+            queue = waiting.priority.queue(provider)
+            if queue not in lacking:
+                lacking[queue] = self._ledger.queued(queue) - self._doorbell.backlog(queue)
+            if lacking[queue] > 0:
+                lacking[queue] -= 1
                 with structlog.contextvars.bound_contextvars(request_id=waiting.request_id):
-                    self._doorbell.ring(provider, waiting.rendering_id)
+                    self._doorbell.ring(queue, waiting.rendering_id)
                     log.info("rung_again", provider=provider, **log_fields(waiting.rendering_id))

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from shared.connections import worker_client
+from shared.presence import Presence, Worker
 from tests.edits import setting
 from tests.farm import running_farm, until
 from tests.readme import README
@@ -53,13 +55,18 @@ def speak(http, text=None, *, wait=20, **fields):
 def test_the_table_in_the_readme_is_what_is_exported(farm, http, personalities):
     voice = personalities.get(ZAC).voice_config
     personalities.change(ZAC, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "nobody"}})))
+    cloner = Worker("xtts_v2@test", "xtts_v2", 1, "cuda:0", 1, memory_bytes=1, device_memory_bytes=1)
+    presence = Presence(worker_client(farm.settings.state_url))
     try:
         speak(http)
         speak(http, personality_id=ZAC)
+        presence.beat(cloner)
+        families = scrape(farm.url).families.values()
     finally:
         personalities.change(ZAC, setting(voice_config=voice))
+        presence.leave(cloner)
     exported = {}
-    for family in scrape(farm.url).families.values():
+    for family in families:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         exported[name] = (labels, family.type == "histogram")

@@ -453,7 +453,7 @@ class Hostile:
         return os.mkdir, ("was-here",)
 
 
-@pytest.mark.parametrize("content", [{"net": Hostile()}, {"net": []}, {}, [], {"net": {}}], ids=repr)
+@pytest.mark.parametrize("content", [{"net": Hostile()}, {"net": []}, {}, [], {"net": {}}])
 def test_a_file_that_is_no_checkpoint_is_refused_and_its_code_not_run(
     own_models, samples, content, tmp_path, monkeypatch
 ):

@@ -13,13 +13,13 @@ import soundfile
 
 from shared.errors import EngineFailed, ModelLoadFailed, VoiceNotFound
 from shared.google_voices import (
+    choose_voice,
     class_of,
     google_equipment,
+    google_price_usd,
     is_voice_name,
     language_of,
-    usd_per_million,
     voice_table,
-    with_voice,
 )
 from workers.audio import stretch
 from workers.provider import AudioChunk
@@ -116,17 +116,14 @@ class GoogleProvider:
         Raises:
             VoiceNotFound: the utterance names what cannot be a voice, or the table has none for the language.
         """
-        price = usd_per_million(self._settings, class_of(self._choose(utterance).name))
-        return len(utterance.text) * price / 1_000_000
+        self._choose(utterance)
+        return google_price_usd(self._settings, utterance)
 
     def _choose(self, utterance: Utterance) -> Voice:
         wanted = utterance.voices.get("google_tts")
-        table = self._table
-        if wanted is not None:
-            if not is_voice_name(wanted):
-                raise VoiceNotFound(f"Google has no voice {wanted!r}; they are named like en-US-Neural2-C")
-            table = with_voice(table, wanted)
-        chosen = table.choose(utterance.language, wanted=wanted, gender=utterance.gender)
+        if wanted is not None and not is_voice_name(wanted):
+            raise VoiceNotFound(f"Google has no voice {wanted!r}; they are named like en-US-Neural2-C")
+        chosen = choose_voice(self._table, utterance)
         if chosen is None:
             raise VoiceNotFound(
                 f"The table of Google's voices has none for the language {utterance.language!r}"

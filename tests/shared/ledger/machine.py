@@ -16,6 +16,7 @@ from shared.ledger.records import cache_key_of
 from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
 from shared.models import AudioFormat, Fallback, Quality, SpeechRequest, Utterance
 from shared.presence import RollCall, Worker
+from shared.priorities import Priority
 from shared.turns import LOSSES_PER_PROVIDER
 from shared.usage import STREAM, Usage
 
@@ -23,6 +24,8 @@ CHAIN = ("first", "second")
 KEYS = [letter * 64 for letter in "abc"]
 LEASE_MS = 15_000
 DEADLINE_MS = 600_000
+# What is made for the cache has time.
+PREWARM_DEADLINE_MS = 2 * DEADLINE_MS
 JOB_TTL_MS = 3_600_000
 DAY_MS = 86_400_000
 # Redis lets keys expire by its own clock, which goes on while the machine's stands still.
@@ -63,6 +66,22 @@ def submit(
     return submitted.job_id, submitted
 
 
+def prewarm(ledger, key, *, job_id=None, provider=CHAIN[0], max_backlog=None):
+    """Submit a job for the cache; gives its ID and what became of it."""
+    submitted = ledger.submit(
+        key, UTTERANCE, CHAIN, provider, job_id=job_id or str(uuid.uuid4()), owner="batch",
+        request=SpeechRequest(text="Hello.", personality_id=UTTERANCE.personality_id, language="en"),
+        looked_at_ms=ledger.frozen_ms, priority=Priority.PREWARM, deadline_ms=PREWARM_DEADLINE_MS,
+        max_backlog=max_backlog,
+    )  # fmt: skip
+    return submitted.job_id, submitted
+
+
+def queue_of(provider, priority):
+    """Name the queue in which a rendering with these fields waits; audio that was cached has no priority."""
+    return Priority((priority or b"interactive").decode()).queue(provider.decode())
+
+
 def keep(ledger, key, *, job_id=None, owner="owner", idempotency=None):
     """Record a job of a hit; gives its ID."""
     submitted = ledger.keep(
@@ -100,12 +119,12 @@ class Bell:
     def __init__(self) -> None:
         self.messages: list[tuple[str, str]] = []
 
-    def ring(self, provider, rendering_id) -> bool:
-        self.messages.append((provider, rendering_id))
+    def ring(self, queue, rendering_id) -> bool:
+        self.messages.append((queue, rendering_id))
         return True
 
-    def backlog(self, provider) -> int:
-        return sum(1 for where, _ in self.messages if where == provider)
+    def backlog(self, queue) -> int:
+        return sum(1 for where, _ in self.messages if where == queue)
 
 
 class Pools:
@@ -146,6 +165,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.newest_attempt = {}
         self.used = set()  # attempts that made sound, by rendering and number
         self.jobs = {}  # owner by job, oldest first
+        self.prewarmed = []  # jobs for the cache
         self.reserved = {}  # body, job and time by owner and idempotency key
         self.seen, self.ended, self.gone = {}, {}, set()  # what was told of each job last, how it ended
         self.announced_until = "-"
@@ -169,6 +189,29 @@ class LedgerMachine(RuleBasedStateMachine):
         self.jobs[job_id] = owner
         if submitted.how == "new" and not dies_before_ringing:
             self.bell.ring(CHAIN[0], submitted.rendering_id)
+        if submitted.urged and not dies_before_ringing:
+            self.bell.ring(submitted.urged, submitted.rendering_id)
+
+    @rule(key=st.sampled_from(KEYS), dies_before_ringing=st.booleans())
+    def prewarm(self, key, dies_before_ringing):
+        job_id, submitted = prewarm(self.ledger, key, job_id=str(uuid.UUID(int=2**64 + len(self.prewarmed))))
+        self.prewarmed.append(job_id)
+        assert not submitted.urged, "nobody waits for what is made for the cache"
+        if submitted.how == "new" and not dies_before_ringing:
+            self.bell.ring(Priority.PREWARM.queue(CHAIN[0]), submitted.rendering_id)
+
+    @precondition(lambda self: self.prewarmed)
+    @rule(data=st.data())
+    def withdraw(self, data):
+        job_id = data.draw(st.sampled_from(self.prewarmed))
+        before, answer = self.ledger.job(job_id), self.ledger.leave(job_id, if_queued=True)
+        after = self.ledger.job(job_id)
+        if before is None or before.status.has_ended:
+            assert answer in {"gone", "ended"}
+        elif before.status is Status.RUNNING:
+            assert (answer, after.status) == ("running", Status.RUNNING), "what has begun goes on"
+        else:
+            assert (answer, after.status) == ("left", Status.CANCELLED)
 
     @rule(key=st.sampled_from(KEYS), owner=st.sampled_from(OWNERS))
     def hit(self, key, owner):
@@ -236,9 +279,16 @@ class LedgerMachine(RuleBasedStateMachine):
         self.bell.messages.remove(message)
         self._claim(*message)
 
-    def _claim(self, provider, rendering_id):
-        roll_call = Pools(self.ledger).roll_call()
+    def _claim(self, queue, rendering_id):
+        roll_call, provider = Pools(self.ledger).roll_call(), queue.partition(".")[0]
+        is_waited_for = self.ledger.queued(provider) > 0
         claim = self.ledger.claim(rendering_id, provider, "worker")
+        if claim is not None:
+            could_wait = self.redis.hget(f"voice:rendering:{claim.rendering_id}", "priority") == b"prewarm"
+            assert not (could_wait and is_waited_for), "what somebody waits for goes first"
+            rung_for, rendering_id = rendering_id, claim.rendering_id
+            if rung_for != rendering_id:
+                self.bell.ring(Priority.PREWARM.queue(provider), rung_for)
         if isinstance(claim, Waiting):
             assert roll_call.circuit(provider) is CircuitState.OPEN
             self.bell.ring(self.ledger.redirect(claim, roll_call) or provider, rendering_id)
@@ -346,22 +396,24 @@ class LedgerMachine(RuleBasedStateMachine):
         pipe = self.redis.pipeline()
         pipe.zrange("voice:due", 0, -1)
         for provider in CHAIN:
-            pipe.zrange(f"voice:queue:{provider}", 0, -1)
+            for priority in Priority:
+                pipe.zrange(f"voice:queue:{priority.queue(provider)}", 0, -1)
         for name in names:
-            pipe.hmget(f"voice:rendering:{name}", "state", "provider")
+            pipe.hmget(f"voice:rendering:{name}", "state", "provider", "priority")
             pipe.get(f"voice:live:{cache_key_of(name)}")
         due, *replies = pipe.execute()
-        queues, replies = replies[: len(CHAIN)], replies[len(CHAIN) :]
-        states = {name: (Status(state.decode()), at.decode())
-                  for name, (state, at) in zip(names, replies[::2], strict=True)}  # fmt: skip
+        queue_names = [priority.queue(provider) for provider in CHAIN for priority in Priority]
+        queues, replies = replies[: len(queue_names)], replies[len(queue_names) :]
+        states = {name: (Status(state.decode()), queue_of(at, priority))
+                  for name, (state, at, priority) in zip(names, replies[::2], strict=True)}  # fmt: skip
         live = {name for name, (state, _) in states.items() if not state.has_ended}
         assert sorted(map(bytes.decode, due)) == sorted(live), (
             "every live rendering has exactly one due entry"
         )
-        for provider, queue in zip(CHAIN, queues, strict=True):
+        for queue_name, queue in zip(queue_names, queues, strict=True):
             assert set(map(bytes.decode, queue)) == {
-                name for name, state in states.items() if state == (Status.QUEUED, provider)
-            }, "a queue holds the queued renderings of its provider"
+                name for name, state in states.items() if state == (Status.QUEUED, queue_name)
+            }, "a queue holds the queued renderings of its provider and priority"
         keys = Counter(map(cache_key_of, live))
         assert all(count == 1 for count in keys.values()), "one live rendering a cache key"
         reachable = dict(zip(names, replies[1::2], strict=True))
@@ -400,6 +452,10 @@ class LedgerMachine(RuleBasedStateMachine):
                 moved.add(job.rendering_id)
             self.seen[job_id] = state
         assert moved <= self._announced(), "every change is announced"
+        pipe = self.redis.pipeline(transaction=False)
+        for rendering in {job.rendering_id for job in jobs.values() if not job.status.has_ended}:
+            pipe.hget(f"voice:rendering:{rendering}", "priority")
+        assert set(pipe.execute()) <= {b"interactive"}, "what somebody waits for is urgent"
         audio = {f"voice:result:{job.rendering_id}" for job in jobs.values() if job.result}
         assert not audio or self.redis.exists(*audio) == len(audio), "as long as a job its audio is kept"
 
@@ -433,6 +489,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.redis.zcard("voice:due") == 0, "nothing is left when all is drained"
         self.jobs_keep_their_word()
         assert self.ended.keys() == self.jobs.keys(), "no accepted job is lost"
+        kept = filter(None, map(self.ledger.job, self.prewarmed))
+        assert all(job.status.has_ended for job in kept), "nor one for the cache"
         self.pass_time(DAY_MS)
         counters = {"voice:transitions", "voice:ended", STREAM, *(f"voice:provider:{name}" for name in CHAIN)}
         left = {key.decode() for key in self.redis.scan_iter()}

@@ -59,6 +59,9 @@ MUTANTS = {
         "if now < tonumber(probe_ms) then",
         "if false then",
     ),
+    "no urgency": ("is urgent|audio is kept", "submit", "its_priority == 'prewarm' and", "false and"),
+    "no giving way": ("goes first", "claim", "'priority') == 'prewarm' then", "'priority') == 'none' then"),
+    "no end of what has begun": ("goes on", "leave", "if if_queued and", "if false and"),
     "no usage of the fenced": ("written down", "finish", "if usage ~= ''", f"if usage ~= '' and {CURRENT}"),
     "no word of claims": ("announced", "claim", "announce(id, 'running')\nreturn", "return"),
 }

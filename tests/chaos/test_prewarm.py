@@ -1,0 +1,73 @@
+"""A batch ends whatever dies meanwhile: nothing of it is lost, nothing counts or is spoken twice."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from tests.farm import until
+
+PREWARM = "/api/voice/prewarm"
+# Each takes espeak a while, so that something is left to do when something dies.
+ITEMS = 50
+
+
+@pytest.fixture
+def batch(http):
+    """Begin a batch and let it get under way; gives its address."""
+    phrases = [f"Phrase {uuid.uuid4().hex[:8]} {'and so on ' * 50}." for _ in range(ITEMS)]
+    answer = http.post(PREWARM, json={"phrases": phrases, "qualities": ["fast"]})
+    assert answer.status_code == 202, answer.text
+    location = answer.headers["Location"]
+    until(lambda: http.get(location).json()["counts"]["succeeded"], "some of it is there")
+    assert http.get(location).json()["status"] == "running"
+    return location
+
+
+def ends_whole(http, location):
+    until(lambda: http.get(location).json()["finished_at"], "the batch ends")
+    batch = http.get(location).json()
+    assert (batch["status"], batch["counts"]["succeeded"], batch["failed"]) == ("finished", ITEMS, [])
+    stats = http.get("/api/voice/cache/stats").json()["cache"]
+    assert (stats["sets"], stats["entries"]) == (ITEMS, ITEMS)
+    assert stats["total_requests"] == 0
+
+
+def test_a_front_that_is_killed_leaves_its_batch_to_the_next(farm, http, batch):
+    farm["web"].kill()
+    farm["web"].start()
+    farm.wait_until_it_answers()
+    ends_whole(http, batch)
+
+
+def test_a_pool_that_is_killed_leaves_its_items_to_the_next(farm, http, batch):
+    farm["espeak"].kill()
+    farm["espeak"].start()
+    ends_whole(http, batch)
+
+
+def test_a_batch_waits_for_a_worker(farm, http, batch):
+    farm["espeak"].stop()
+    until(lambda: http.get("/readyz").status_code == 503, "no worker is left")
+    assert http.get(batch).json()["status"] == "running"
+    farm["espeak"].start()
+    ends_whole(http, batch)
+
+
+def test_a_batch_outlasts_the_end_of_everything(farm, http, batch):
+    farm.redis.client(1).config_set("appendfsync", "always")
+    until(lambda: http.get(batch).json()["counts"]["running"], "more is under way")
+    for program in ("web", "espeak"):
+        farm[program].kill()
+    farm.redis.kill()
+    farm.redis.start()
+    for program in ("web", "espeak"):
+        farm[program].start()
+    farm.wait_until_it_answers()
+    ends_whole(http, batch)
+
+
+def test_messages_that_are_lost_are_sent_again(farm, http, batch):
+    farm.redis.client(0).flushdb()
+    ends_whole(http, batch)
