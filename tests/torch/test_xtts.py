@@ -430,7 +430,7 @@ def test_length_follows_speed_and_the_fundamental_stays(kept):
     plain = say(kept, VOICED)
     for speed in (0.25, 1.5, 4.0):
         changed = say(kept, VOICED, speed=speed)
-        assert len(changed.samples) * speed == pytest.approx(len(plain.samples), rel=0.05), speed
+        assert len(changed.samples) * speed == pytest.approx(len(plain.samples), rel=0.10), speed
         assert fundamental_hz(changed) == pytest.approx(fundamental_hz(plain), rel=0.03), speed
 
 
