@@ -97,6 +97,7 @@ def running_redis(binary: str, folder: Path, *options: str) -> Iterator[RedisSer
 def clean_environment() -> dict[str, str]:
     """The environment of a farm under test: nothing of the caller's settings."""
     foreign = (
+        "ENGINES",
         "VOICEFARM_",
         "REDIS_",
         "DB_",

@@ -16,9 +16,11 @@ import pytest
 from shared.cli.embedded_redis import MULTI_PART_AOF
 from shared.cli.state_folder import open_state_folder
 from shared.cli.up import FIRST_PORT, LAST_PORT, _free_port_near
+from tests.checkpoints import place_checkpoint
 from tests.farm import until
 from tests.google_server import running_google
 from tests.servers import clean_environment, free_port, redis_binaries, running_redis
+from tests.shared.samples.sounds import encoded, speech
 from tests.voices import make_voices
 
 ROOT = Path(__file__).parents[2]
@@ -184,6 +186,26 @@ def test_google_runs_where_it_can_be_asked(start):
         assert farm.signal(signal.SIGINT) == 0
 
 
+@pytest.mark.timeout(300)
+def test_the_engines_that_are_named_speak_with_a_sample_from_what_was_pulled(start, tmp_path):
+    engines, state, weights = ("xtts_v2", "styletts2"), tmp_path / "var", tmp_path / "weights"
+    for name in engines:
+        place_checkpoint(name, weights / name)
+    pull = [VOICEFARM[0], "models", "pull", *engines, "--accept-licence", "--from", str(weights)]
+    env = clean_environment() | {"VOICEFARM_STATE_DIR": str(state)}
+    subprocess.run(pull, cwd=ROOT, env=env, check=True, capture_output=True)
+    farm = start(ENGINES="all", OMP_NUM_THREADS="1").wait_until_ready()
+    assert not re.search("(xtts_v2|styletts2) does not run", farm.printed)
+    key = {"Authorization": f"Bearer {(state / 'admin.key').read_text().strip()}"}
+    sample = {"files": {"audio": ("sample.wav", encoded(speech()))}, "data": {"consent": "true"}}
+    url = f"{farm.url}/api/voice/personalities/00000000-0000-0000-0001-000000000001/voice"
+    httpx.put(url, headers=key, trust_env=False, **sample).raise_for_status()
+    for name in engines:
+        text = "We speak with the voice of a sample, and it is the same one every time."
+        until(lambda name=name: farm.speak(text, provider=name).status_code == 200, f"{name} speaks", 100)
+    assert farm.signal(signal.SIGINT) == 0
+
+
 def test_a_second_farm_is_refused_the_same_state(running):
     second = subprocess.run(
         [*VOICEFARM, "--state", str(running.state)], capture_output=True, text=True, check=False
@@ -213,6 +235,7 @@ def test_a_pool_that_is_killed_comes_back_and_says_so(running):
         ({"FLOWER_PORT": "abc"}, "FLOWER_PORT must be a number from 1 to 65535, is 'abc'"),
         ({"STATE": str(ROOT / "Makefile")}, r".*/Makefile is not a folder; .*: make up STATE=…"),
         ({"STATE": str(ROOT / "Makefile" / "var")}, r".*/Makefile/var: Not a directory; .*: make up STATE=…"),
+        ({"ENGINES": "xtts, espeak"}, "ENGINES has no xtts, espeak; there are xtts_v2, styletts2, all"),
         ({"VOICEFARM_CHAINS": "{"}, "VOICEFARM_CHAINS: is not valid JSON"),
         ({"VOICEFARM_PROVIDERS": "foo"}, "VOICEFARM_PROVIDERS: .* foo; .* espeak.*"),
         ({"VOICEFARM_PROVIDERS": ","}, "No enabled provider can run here; 'voicefarm doctor' tells why"),
