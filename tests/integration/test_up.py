@@ -200,8 +200,8 @@ def test_the_engines_that_are_named_speak_with_a_sample_from_what_was_pulled(sta
     sample = {"files": {"audio": ("sample.wav", encoded(speech()))}, "data": {"consent": "true"}}
     url = f"{farm.url}/api/voice/personalities/00000000-0000-0000-0001-000000000001/voice"
     httpx.put(url, headers=key, trust_env=False, **sample).raise_for_status()
+    text = "We speak with the voice of a sample, and it is the same one every time."
     for name in engines:
-        text = "We speak with the voice of a sample, and it is the same one every time."
         until(lambda name=name: farm.speak(text, provider=name).status_code == 200, f"{name} speaks", 100)
     assert farm.signal(signal.SIGINT) == 0
 
