@@ -24,8 +24,8 @@ up:  ## run the farm here until Ctrl-C; sets up what is missing
 test: lint  ## run every check and test; sets up what they need
 	@sh deploy/debian-packages redis-server postgresql chromium curl
 	@$(SETUP) torch
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
-	OMP_NUM_THREADS=1 .venv-torch/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --timeout 300 \
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 .venv-torch/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --timeout 300 \
 	  tests/torch tests/workers/test_provider_contract.py
 
 bench:  ## measure the farm against others in one run, and write the README's table

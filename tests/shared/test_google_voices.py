@@ -126,11 +126,15 @@ def test_the_class_of_a_voice_stands_in_its_name(name, voice_class):
     assert class_of(name) == voice_class
 
 
-def test_thread_safe_providers_have_pools_of_threads_and_the_others_of_processes():
+def test_only_thread_safe_providers_have_pools_of_several_threads():
     lines = parse_procfile((ROOT / "Procfile").read_text()).processes
     for spec in CATALOG.values():
-        assert f"--pool {'threads' if spec.is_thread_safe else 'prefork'} " in lines[spec.name]
-        assert f"--queues {spec.name} " in lines[spec.name]
+        line = lines[spec.name]
+        assert f"--queues {spec.name} " in line
+        if spec.is_thread_safe:
+            assert "--pool threads " in line
+        else:
+            assert "--pool prefork " in line or "--pool threads --concurrency 1 " in line
 
 
 def test_a_pools_default_concurrency_is_the_settings():
