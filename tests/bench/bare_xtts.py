@@ -1,9 +1,8 @@
-"""coqui-tts alone, in the engines' environment: `python -m tests.bench.bare_xtts COMMAND FOLDER`.
+"""XTTS v2 without a farm, in its environment: `python -m tests.bench.bare_xtts COMMAND FOLDER`.
 
-`turns`: for each line of text from stdin a line with the milliseconds that the library took to speak it,
-after a first line that it is ready. `conditioning`: the milliseconds that a sample's voice takes the provider
-when nobody has asked for it yet, and when another worker has. `full`: seconds of audio a second, in one
-stream, from a network as large as the published one with random weights.
+`conditioning`: the milliseconds that a sample's voice takes the provider when nobody has asked for it yet,
+and when another worker has. `full`: seconds of audio a second, in one stream, from a network as large as the
+published one with random weights.
 """
 
 from __future__ import annotations
@@ -11,16 +10,11 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from shared.samples.store import SampleStore
 from shared.settings import Settings
-from shared.xtts_model import XttsParameters
 from tests.checkpoints.xtts import make_checkpoint
 from tests.shared.samples.sounds import encoded, speech
-from workers.audio import join
-from workers.encoding import encode
-from workers.provider import AudioChunk
 from workers.providers.xtts import XttsProvider
 from workers.torch_runtime import choose_device, import_torch
 
@@ -40,20 +34,6 @@ FULL_SIZE = {
     "decoder_input_dim": 1024,
     "gpt_max_audio_tokens": 123,
 }
-
-
-def take_turns(release: Path, speaker: str) -> None:
-    """Speak lines of stdin with a built-in speaker as the library's users do."""
-    model = _library(release)
-    voice = model.speaker_manager.speakers[speaker]
-    _say("ready")
-    for line in sys.stdin:
-        began = time.perf_counter()
-        torch.manual_seed(0)
-        with torch.inference_mode():
-            said = model.inference(line.strip(), "en", **voice, **XttsParameters().of_generation())
-        encode(join([AudioChunk(said["wav"], RATE_HZ)]), "wav")
-        _say(f"{(time.perf_counter() - began) * 1000:.3f}")
 
 
 def condition(folder: Path) -> None:
@@ -86,7 +66,8 @@ def speak_at_full_size(folder: Path) -> None:
     model = Xtts(config)
     model.tokenizer = VoiceBpeTokenizer(vocab_file=str(folder / "vocab.json"))
     model.init_models()
-    model.eval().to(choose_device("auto"))
+    model.eval()
+    model.to(choose_device("auto"))
     voice = {
         "gpt_cond_latent": torch.randn(1, 32, FULL_SIZE["gpt_n_model_channels"]),
         "speaker_embedding": torch.nn.functional.normalize(torch.randn(1, 512, 1), dim=1),
@@ -99,13 +80,6 @@ def speak_at_full_size(folder: Path) -> None:
             audio_s += len(said["wav"]) / RATE_HZ
         took_s = time.perf_counter() - began
     _say(f"{audio_s / took_s:.3f}")
-
-
-def _library(release: Path) -> Any:
-    config = _config(release)
-    model = Xtts(config)
-    model.load_checkpoint(config, checkpoint_dir=str(release), eval=True)
-    return model
 
 
 def _config(release: Path) -> XttsConfig:
@@ -121,9 +95,7 @@ def _say(line: str) -> None:
 
 if __name__ == "__main__":
     command, folder = sys.argv[1], Path(sys.argv[2])
-    if command == "turns":
-        take_turns(folder, sys.argv[3])
-    elif command == "conditioning":
+    if command == "conditioning":
         condition(folder)
     else:
         speak_at_full_size(folder)
