@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.equipment import Equipment
 from shared.fingerprints import mark
+from shared.weights.catalog import STYLETTS2
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # LibriTTS, which the checkpoint was trained with, is English read by speakers from everywhere.
 LANGUAGES = frozenset({"en", "en-US", "en-GB"})
 
-REMEDY = "Run: voicefarm models pull styletts2"
+REMEDY = STYLETTS2.remedy
 
 
 class StyleTTS2Parameters(BaseModel):

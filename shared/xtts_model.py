@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shared.equipment import Equipment
 from shared.fingerprints import mark
 from shared.voices import Gender
+from shared.weights.catalog import XTTS_V2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,9 +47,9 @@ LANGUAGE_CODES = {
 
 LANGUAGES = frozenset(LANGUAGE_CODES)
 
-REMEDY = "Run: voicefarm models pull xtts_v2 --accept-licence"
+REMEDY = XTTS_V2.remedy
 
-_FILES = ("config.json", "model.pth", "vocab.json", "speakers_xtts.pth")
+_FILES = tuple(file.name for file in XTTS_V2.files)
 _CONDITIONING = frozenset({"gpt_cond_len", "gpt_cond_chunk_len", "max_ref_length"})
 
 # Whose voices the built-in speakers of the published checkpoint are; nothing in the checkpoint says it.

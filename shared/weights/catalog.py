@@ -83,45 +83,44 @@ def _files(folder: str, published: Mapping[str, str]) -> tuple[ModelFile, ...]:
 _XTTS_FILES = ("config.json", "model.pth", "vocab.json", "speakers_xtts.pth")
 
 # Revisions and sizes as the hub told in 2026.
-CHECKPOINTS = (
-    Model(
-        "xtts_v2",
-        "xtts_v2",
-        _files("xtts_v2", {name: name for name in _XTTS_FILES}),
-        "xtts_v2/manifest.json",
-        repository="coqui/XTTS-v2",
-        revision="6c2b0d75eae4b7047358e3b6bd9325f857d43f77",
-        size_bytes=1_876_049_523,
-        licence=Licence(
-            "Coqui Public Model License 1.0.0 (CPML), non-commercial",
-            f"{HUB}/coqui/XTTS-v2/blob/main/LICENSE.txt",
-            "It forbids every commercial use of the model and of what it speaks, and asks that whoever is "
-            "given either is given the licence, too.",
-            must_be_accepted=True,
-        ),
-    ),
-    Model(
-        "styletts2",
-        "styletts2",
-        _files(
-            "styletts2",
-            {
-                "config.yml": "Models/LibriTTS/config.yml",
-                "model.pth": "Models/LibriTTS/epochs_2nd_00020.pth",
-            },
-        ),
-        "styletts2/manifest.json",
-        repository="yl4579/StyleTTS2-LibriTTS",
-        revision="3aa7ba7f8f275ec13dce21682a61494c35089e2a",
-        size_bytes=771_392_385,
-        licence=Licence(
-            "StyleTTS2's terms for its pre-trained models",
-            "https://github.com/yl4579/StyleTTS2#inference",
-            "They ask to tell listeners that the speech is synthetic, unless whoever's voice it is has "
-            "permitted its use.",
-        ),
+XTTS_V2 = Model(
+    "xtts_v2",
+    "xtts_v2",
+    _files("xtts_v2", {name: name for name in _XTTS_FILES}),
+    "xtts_v2/manifest.json",
+    repository="coqui/XTTS-v2",
+    revision="6c2b0d75eae4b7047358e3b6bd9325f857d43f77",
+    size_bytes=1_876_049_523,
+    licence=Licence(
+        "Coqui Public Model License 1.0.0 (CPML), non-commercial",
+        f"{HUB}/coqui/XTTS-v2/blob/main/LICENSE.txt",
+        "It forbids every commercial use of the model and of what it speaks, and asks that whoever is "
+        "given either is given the licence, too.",
+        must_be_accepted=True,
     ),
 )
+STYLETTS2 = Model(
+    "styletts2",
+    "styletts2",
+    _files(
+        "styletts2",
+        {
+            "config.yml": "Models/LibriTTS/config.yml",
+            "model.pth": "Models/LibriTTS/epochs_2nd_00020.pth",
+        },
+    ),
+    "styletts2/manifest.json",
+    repository="yl4579/StyleTTS2-LibriTTS",
+    revision="3aa7ba7f8f275ec13dce21682a61494c35089e2a",
+    size_bytes=771_392_385,
+    licence=Licence(
+        "StyleTTS2's terms for its pre-trained models",
+        "https://github.com/yl4579/StyleTTS2#inference",
+        "They ask to tell listeners that the speech is synthetic, unless whoever's voice it is has "
+        "permitted its use.",
+    ),
+)
+CHECKPOINTS = (XTTS_V2, STYLETTS2)
 
 _PIPER_REPOSITORY = "rhasspy/piper-voices"
 _PIPER_REVISION = "c10ece1aade47bb51c153c893d14e5bf8e5b7117"

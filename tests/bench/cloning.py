@@ -104,7 +104,7 @@ def _full_size(release: Path) -> Row:
         f"{speed:.2f} s of audio a second",
         "speech as it is heard: 1 s a second",
         speed,
-        "≥ 0",
+        "≥ 1",
     )
 
 

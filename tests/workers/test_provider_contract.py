@@ -143,6 +143,23 @@ def test_a_rendering_that_is_given_up_leaves_it_usable(provider, plain, utteranc
     assert duration_ms(join(provider.synthesize(utterance()))) == duration_ms(plain)
 
 
+def test_one_that_clones_holds_voices_and_outlasts_being_unloaded(provider, spec, settings, utterance):
+    if not spec.clones:
+        assert not hasattr(provider, "hold_voice")
+        return
+    sample_id, steps = put_sample(settings), []
+    provider.hold_voice(sample_id)
+    assert sample_id in provider.held_voices()
+    for _ in range(2):
+        provider.drop_voice(sample_id)
+    assert sample_id not in provider.held_voices()
+    assert (provider.device_memory_bytes() is None) == (not provider.device.startswith("cuda"))
+    provider.unload()
+    provider.on_step = lambda: steps.append(None)
+    assert is_audible(join(provider.synthesize(utterance("We were away.", sample_id=sample_id))))
+    assert steps
+
+
 @pytest.mark.parametrize(
     "text",
     [
