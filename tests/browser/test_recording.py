@@ -237,7 +237,7 @@ def test_samples_become_a_wav_file_to_the_last_bit(speaking):
     samples = [0, 1, -1, 0.5, -0.5, 1 / 0x7FFF, 2, -2]
     written = speaking.evaluate(
         """async (samples) => {
-            const { encodeWav } = await import("/static/wav.js");
+            const { encodeWav } = await import("/static/common/wav.js");
             const file = encodeWav(new Float32Array(samples), 44_100);
             return [file.type, [...new Uint8Array(await file.arrayBuffer())]];
         }""",

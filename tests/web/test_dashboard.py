@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
 STATIC = Path(web.__file__).parent / "static"
+VENDORED = STATIC / "vendor"
 
 
 @pytest.fixture
@@ -115,10 +117,16 @@ def test_the_policy_lets_nothing_in_from_elsewhere_and_nothing_inline(client):
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
+def files_of_the_page() -> list[Path]:
+    return [file for file in STATIC.rglob("*") if file.is_file()]
+
+
 def test_every_file_of_the_page_is_served_with_its_type_and_asked_for_again_only_when_it_changed(client):
     types = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-    for file in STATIC.iterdir():
-        path = f"/static/{file.name}"
+    for file in files_of_the_page():
+        if file.suffix not in types:
+            continue
+        path = f"/static/{file.relative_to(STATIC)}"
         with client.get(path) as answer:
             assert (answer.status_code, answer.mimetype) == (200, types[file.suffix])
             assert answer.headers["Cache-Control"] == "no-cache"
@@ -127,7 +135,21 @@ def test_every_file_of_the_page_is_served_with_its_type_and_asked_for_again_only
 
 
 def test_every_file_that_the_page_is_made_of_is_there_and_there_is_no_other(client):
-    wanted = set(re.findall(r'"/static/([^"]+)"', client.get("/").text + client.get("/docs").text))
-    for module in STATIC.glob("*.js"):
-        wanted |= set(re.findall(r'(?:from |URL\()"(?:\./)?([^"/]+\.js)"', module.read_text()))
-    assert wanted == {file.name for file in STATIC.iterdir()}
+    wanted = {
+        STATIC / name
+        for name in re.findall(r'"/static/([^"]+)"', client.get("/").text + client.get("/docs").text)
+    }
+    for module in files_of_the_page():
+        if module.suffix == ".js" and VENDORED not in module.parents:
+            imported = re.findall(r'(?:from |import\(|URL\()"([^"]+)"', module.read_text())
+            wanted |= {(module.parent / name).resolve() for name in imported}
+    papers = {VENDORED / "README.md", *VENDORED.glob("*/LICENSE")}
+    assert wanted | papers == set(files_of_the_page())
+
+
+def test_what_is_vendored_is_what_was_published_and_has_its_licence():
+    table = re.findall(r"^\| `([^`]+)` \|.* `([0-9a-f]{64})` \|$", (VENDORED / "README.md").read_text(), re.M)
+    files = {str(file.relative_to(VENDORED)): file for file in VENDORED.glob("*/*") if file.name != "LICENSE"}
+    assert dict(table) == {name: sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    for file in files.values():
+        assert (file.parent / "LICENSE").read_text()

@@ -1,7 +1,7 @@
 // Recording from the microphone, sample by sample, as the browser hears them: nothing is compressed or cleaned.
 
-import { Problem } from "./api.js";
-import { encodeWav } from "./wav.js";
+import { Problem } from "../common/api.js";
+import { encodeWav } from "../common/wav.js";
 
 // What browsers do to a voice for telephoning would be cloned along with it.
 const AS_IT_IS = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };

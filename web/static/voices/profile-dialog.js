@@ -1,10 +1,10 @@
 // The dialog in which a personality is made, changed or removed.
 
-import { Problem } from "./api.js";
-import { $ } from "./dom.js";
-import { attemptIn, confirmed, openDialog } from "./dialog.js";
-import { roster } from "./personalities.js";
-import { languageName } from "./words.js";
+import { Problem } from "../common/api.js";
+import { $ } from "../common/dom.js";
+import { attemptIn, confirmed, openDialog } from "../common/dialog.js";
+import { roster } from "../common/personalities.js";
+import { languageName } from "../common/words.js";
 
 const LANGUAGES = "en-US en-GB de es es-MX fr it ja ko nl pl pt-BR tr zh-CN".split(" ");
 const NEW = { name: "", language: "en", is_active: true, is_default: false, voice_config: {} };

@@ -1,6 +1,6 @@
 // Asking for speech, and following its job until there is audio.
 
-import { Problem, call, callWith } from "./api.js";
+import { Problem, call, callWith } from "../common/api.js";
 
 const POLL_FIRST_MS = 150;
 const POLL_LONGEST_MS = 1000;

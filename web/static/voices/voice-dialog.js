@@ -1,12 +1,12 @@
 // The dialog in which a personality is given a voice: recorded or uploaded, with consent, and judged.
 
-import { Problem } from "./api.js";
-import { $, clearMarks, element } from "./dom.js";
-import { attemptIn, clearRefusal, confirmed, openDialog } from "./dialog.js";
+import { Problem } from "../common/api.js";
+import { $, clearMarks, element } from "../common/dom.js";
+import { attemptIn, clearRefusal, confirmed, openDialog } from "../common/dialog.js";
 import { startFilePanel } from "./file-panel.js";
-import { roster } from "./personalities.js";
+import { roster } from "../common/personalities.js";
 import { startRecordPanel } from "./record-panel.js";
-import { date, kilohertz, seconds } from "./words.js";
+import { date, kilohertz, seconds } from "../common/words.js";
 
 /** Opens it for a personality; `onSpeak` is called when somebody wants to hear the voice. */
 export function openVoice(personality, { onSpeak }) {

@@ -1,6 +1,6 @@
 // What the page itself can tell of a sound file before it is uploaded.
 
-import { size } from "./words.js";
+import { size } from "../common/words.js";
 
 const KINDS = "Choose a WAV, FLAC, OGG or MP3 file";
 

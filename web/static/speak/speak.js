@@ -1,10 +1,10 @@
 // The part Speak: asks for speech, plays it, and says what came of it.
 
-import { Problem } from "./api.js";
-import { $, clearMarks, copyOf, element, markField, write } from "./dom.js";
-import { roster } from "./personalities.js";
+import { Problem } from "../common/api.js";
+import { $, clearMarks, copyOf, element, markField, write } from "../common/dom.js";
+import { roster } from "../common/personalities.js";
 import { speak } from "./synthesis.js";
-import { count, milliseconds, seconds, sentence } from "./words.js";
+import { count, milliseconds, seconds, sentence } from "../common/words.js";
 
 const HISTORY_LENGTH = 8;
 const CACHE = {

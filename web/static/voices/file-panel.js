@@ -1,8 +1,8 @@
 // The panel in which a file is chosen, or dropped.
 
-import { $ } from "./dom.js";
+import { $ } from "../common/dom.js";
 import { objection } from "./sample-file.js";
-import { seconds, size } from "./words.js";
+import { seconds, size } from "../common/words.js";
 
 /** Makes it work until the signal is given; `onSample` gets the `file`, or the `reason` why there is none. */
 export function startFilePanel({ dialog, onSample, onDropped, signal }) {

@@ -1,10 +1,10 @@
 // The panel in which a voice is recorded: what to read, the level, the time, and the recording to listen to.
 
-import { Problem } from "./api.js";
-import { $, write } from "./dom.js";
+import { Problem } from "../common/api.js";
+import { $, write } from "../common/dom.js";
 import { readingText } from "./reading-texts.js";
 import { record } from "./recorder.js";
-import { seconds } from "./words.js";
+import { seconds } from "../common/words.js";
 
 const BEST_FROM_S = 8;
 const BEST_TO_S = 25;

@@ -1,10 +1,11 @@
 // The part Voices: who can speak, and with whose voice.
 
-import { $, copyOf, element, write } from "./dom.js";
-import { roster } from "./personalities.js";
+import { $, copyOf, element, write } from "../common/dom.js";
+import { roster } from "../common/personalities.js";
+import { showTrouble } from "../common/trouble.js";
+import { languageName, seconds } from "../common/words.js";
 import { openProfile } from "./profile-dialog.js";
 import { openVoice } from "./voice-dialog.js";
-import { languageName, seconds } from "./words.js";
 
 const rows = new Map();
 let speakWith;
@@ -12,18 +13,11 @@ let speakWith;
 function show() {
   const { everyone, problem } = roster;
   $("voices-loading").hidden = true;
-  $("voices-problem").hidden = problem === null;
+  showTrouble("voices", problem, { isStale: everyone !== null });
   $("nobody").hidden = everyone === null || everyone.length > 0;
   $("new-personality").disabled = everyone === null;
-  if (problem) showProblem(problem);
   write($("voices-news"), "");
   showRows(everyone ?? []);
-}
-
-function showProblem({ title, message }) {
-  write($("voices-problem-title"), title);
-  const stale = roster.everyone ? " What you see here may have changed meanwhile." : "";
-  write($("voices-problem-note"), `${message}${stale}`);
 }
 
 /** Keeps the rows that there are, so that the one with the focus does not lose it. */

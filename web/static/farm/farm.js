@@ -1,0 +1,8 @@
+// The part Farm.
+
+export function startFarm() {
+  return {
+    enter() {},
+    leave() {},
+  };
+}

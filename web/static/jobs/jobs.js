@@ -1,0 +1,8 @@
+// The part Jobs.
+
+export function startJobs() {
+  return {
+    enter() {},
+    leave() {},
+  };
+}

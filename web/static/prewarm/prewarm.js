@@ -1,0 +1,8 @@
+// The part Pre-warm.
+
+export function startPrewarming() {
+  return {
+    enter() {},
+    leave() {},
+  };
+}
