@@ -148,7 +148,8 @@ def test_every_file_that_the_page_is_made_of_is_there_and_there_is_no_other(clie
 
 
 def test_what_is_vendored_is_what_was_published_and_has_its_licence():
-    table = re.findall(r"^\| `([^`]+)` \|.* `([0-9a-f]{64})` \|$", (VENDORED / "README.md").read_text(), re.M)
+    readme = (VENDORED / "README.md").read_text()
+    table = re.findall(r"^\| `([^`]+)` \|.* `([0-9a-f]{64})` \|$", readme, re.MULTILINE)
     files = {str(file.relative_to(VENDORED)): file for file in VENDORED.glob("*/*") if file.name != "LICENSE"}
     assert dict(table) == {name: sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
     for file in files.values():

@@ -15,6 +15,13 @@ export function encodeWav(samples, sampleRateHz) {
   return new Blob([view], { type: "audio/wav" });
 }
 
+/** Gives mono 16-bit PCM, little-endian, as a WAV file. */
+export function wavOfPcm(pcm, sampleRateHz) {
+  const header = new DataView(new ArrayBuffer(HEADER_BYTES));
+  writeHeader(header, pcm.size, sampleRateHz);
+  return new Blob([header, pcm], { type: "audio/wav" });
+}
+
 /** The header of RIFF WAVE with PCM in it (IBM and Microsoft, 1991). */
 function writeHeader(view, size, sampleRateHz) {
   const text = (offset, characters) =>

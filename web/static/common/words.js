@@ -1,5 +1,8 @@
 // Words and numbers, as people read them.
 
+/** What a field for a language offers; it takes any other, too. */
+export const COMMON_LANGUAGES = "en-US en-GB de es es-MX fr it ja ko nl pl pt-BR tr zh-CN".split(" ");
+
 const languages = new Intl.DisplayNames(["en"], { type: "language" });
 
 export function sentence(text) {

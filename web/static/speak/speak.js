@@ -1,140 +1,88 @@
 // The part Speak: asks for speech, plays it, and says what came of it.
 
 import { Problem } from "../common/api.js";
-import { $, clearMarks, copyOf, element, markField, write } from "../common/dom.js";
+import { makeCopyButton } from "../common/copying.js";
+import { $, clearMarks, element, markField } from "../common/dom.js";
 import { roster } from "../common/personalities.js";
+import { sentence, size } from "../common/words.js";
+import { markRemembered, remember } from "./history.js";
+import { curlLines, fileName, pythonLines } from "./lines.js";
+import { show, showProblem, showProgress, showSpoken } from "./outcome.js";
+import { play, start, stop } from "./player.js";
 import { speak } from "./synthesis.js";
-import { count, milliseconds, seconds, sentence } from "../common/words.js";
-
-const HISTORY_LENGTH = 8;
-const CACHE = {
-  HIT: "It was in the cache already.",
-  MISS: "It was made for this request.",
-  COALESCED: "It was in the making already, for another request.",
-};
+import { showTuning, startTuning, tuned } from "./tuning.js";
 
 const form = $("speech");
-const audio = $("audio");
 let running = new AbortController();
 
-// ---- Showing what came of it
-
-function show(state, headline, note = "") {
-  const outcome = $("outcome");
-  const isNews = outcome.dataset.state !== state;
-  outcome.dataset.state = state;
-  write($("headline"), headline);
-  write($("note"), note);
-  if (isNews) outcome.scrollIntoView({ block: "nearest" });
-}
-
-function showProgress({ queue }) {
-  if (queue === null) return show("working", "Speaking…");
-  const eta = count(Math.max(1, Math.round(queue.eta_seconds)), "second");
-  return show("working", "Waiting…", `Number ${queue.position} in line for ${queue.name}; about ${eta}.`);
-}
-
-async function play(spoken) {
-  $("provider").textContent = spoken.provider;
-  showBadge($("cache"), spoken.cache);
-  $("elapsed").textContent = milliseconds(spoken.elapsedMs);
-  $("duration").textContent = seconds(spoken.durationMs / 1000);
-  $("degraded").hidden = !spoken.isDegraded;
-  show("spoken", "Here it is", CACHE[spoken.cache]);
-  markEntry(spoken);
-  audio.src = spoken.url;
-  await start();
-}
-
-async function start() {
-  try {
-    await audio.play();
-    $("play").hidden = true;
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    if (error.name !== "NotAllowedError") {
-      throw new Problem({ title: "This browser cannot play it", detail: error.message });
-    }
-    $("play").hidden = false;
-  }
-}
-
-function showProblem(problem) {
-  const unplaced = problem.errors.filter(({ field, message }) => !markField(form, field, sentence(message)));
-  const reasons = [
-    ...unplaced.map(({ field, message }) => `${field}: ${message}`),
-    ...problem.attempts.map(({ provider, code, detail }) => `${provider}: ${detail} (${code})`),
-  ];
-  $("reasons").replaceChildren(...reasons.map((reason) => element("li", reason)));
-  const isPlaced = problem.errors.length > 0 && unplaced.length === 0;
-  $("again").hidden = isPlaced;
-  const title = problem.code === "invalid_request" ? "That cannot be spoken as it is" : problem.title;
-  show("problem", title, isPlaced ? "See the marked field." : problem.message);
-  form.querySelector("[aria-invalid]")?.focus();
-}
-
-function showBadge(badge, cache) {
-  badge.textContent = cache;
-  badge.dataset.cache = cache;
-}
-
-// ---- What was spoken on this visit
-
-function remember(spoken, request) {
-  const item = copyOf("entry");
-  const about = [request.speaker, request.quality, spoken.provider];
-  item.querySelector(".entry-text").textContent = request.text;
-  item.querySelector(".entry-about").textContent = about.join(" · ");
-  item.querySelector(".entry-elapsed").textContent = milliseconds(spoken.elapsedMs);
-  showBadge(item.querySelector(".badge"), spoken.cache);
-  item.spoken = spoken;
-  item.firstElementChild.addEventListener("click", () => attempt(() => play(spoken)));
-  $("entries").prepend(item);
-  $("history").hidden = false;
-  const oldest = $("entries").children[HISTORY_LENGTH];
-  if (oldest) {
-    URL.revokeObjectURL(oldest.spoken.url);
-    oldest.remove();
-  }
-}
-
-function markEntry(spoken) {
-  for (const item of $("entries").children) {
-    item.firstElementChild.setAttribute("aria-current", item.spoken === spoken);
-  }
-}
-
-// ---- The person at the page
+// ---- Asking, and what comes of it
 
 /** Does one thing at a time: what is begun anew ends what was under way, which then shows nothing more. */
 async function attempt(action) {
   running.abort();
   const mine = (running = new AbortController());
-  audio.pause();
-  $("play").hidden = true;
+  stop();
   clearMarks(form);
   try {
     await action(mine.signal);
   } catch (error) {
     if (mine.signal.aborted) return;
-    if (error instanceof Problem) return showProblem(error);
-    showProblem(new Problem({ title: "This page made a mistake", detail: error.message }));
+    if (error instanceof Problem) return refuse(error);
+    refuse(new Problem({ title: "This page made a mistake", detail: error.message }));
     throw error;
   }
 }
 
 async function submit(signal) {
-  const request = Object.fromEntries(new FormData(form));
+  const request = asked();
   const speaker = $("personality").selectedOptions[0].text;
   show("working", "Asking…");
   const spoken = await speak(request, { signal, onProgress: showProgress });
-  remember(spoken, { ...request, speaker });
+  const hear = () => present(spoken, request);
+  remember(spoken, { speaker, quality: $("speech").elements.quality.value, text: request.text }, () => attempt(hear));
+  await hear();
+}
+
+/** Gives the request, without what is so anyway. */
+function asked() {
+  const { text, personality_id, language, quality, format } = Object.fromEntries(new FormData(form));
+  const others = { language: language.trim(), format: format === DEFAULTS.format ? "" : format };
+  const chosen = Object.entries(others).filter(([, value]) => value !== "");
+  return { text, personality_id, quality, ...Object.fromEntries(chosen), ...tuned() };
+}
+
+async function present(spoken, request) {
+  showSpoken(spoken);
+  markRemembered(spoken);
+  $("curl-lines").textContent = curlLines(request);
+  $("python-lines").textContent = pythonLines(request);
+  offerFile(spoken.file, request);
   await play(spoken);
 }
 
+function offerFile(file, request) {
+  URL.revokeObjectURL($("download").href);
+  Object.assign($("download"), { href: URL.createObjectURL(file), download: fileName(request) });
+  $("file-about").textContent = `${fileName(request)}, ${size(file.size)}`;
+}
+
+function refuse(problem) {
+  const unplaced = problem.errors.filter(({ field, message }) => !markField(form, field, sentence(message)));
+  const reasons = [
+    ...unplaced.map(({ field, message }) => `${field}: ${message}`),
+    ...problem.attempts.map(({ provider, code, detail }) => `${provider}: ${detail} (${code})`),
+  ];
+  showProblem(problem, reasons, { isPlaced: problem.errors.length > 0 && unplaced.length === 0 });
+  form.querySelector("[aria-invalid]")?.focus();
+}
+
+// ---- The form
+
+const DEFAULTS = Object.freeze({ format: form.elements.format.value });
+
 function countCharacters() {
   const { value, dataset } = $("text");
-  const length = [...value].length; // code points, as the farm counts
+  const length = [...value].length; // code points, which is what the farm counts
   $("count").textContent = `${length} / ${dataset.maxChars} characters`;
   $("count").classList.toggle("over", length > dataset.maxChars);
 }
@@ -143,7 +91,7 @@ function countCharacters() {
 function offerPersonalities() {
   const hasNobodyYet = $("controls").disabled;
   if (roster.problem) {
-    if (hasNobodyYet) showProblem(roster.problem);
+    if (hasNobodyYet) refuse(roster.problem);
     return;
   }
   const able = roster.everyone.filter(({ is_active }) => is_active);
@@ -154,6 +102,7 @@ function offerPersonalities() {
     ),
   );
   $("controls").disabled = able.length === 0;
+  showTuning();
   if (able.length === 0) show("idle", "Nobody can speak yet", "Make a personality, in the part Voices.");
   else if (hasNobodyYet) show("idle", "Ready", "Pick a phrase or write your own, and press Speak.");
 }
@@ -161,6 +110,7 @@ function offerPersonalities() {
 /** Lets somebody speak next. */
 export function choosePersonality(id) {
   $("personality").value = id;
+  showTuning();
   $("text").focus();
   $("text").select();
 }
@@ -188,7 +138,10 @@ export function startSpeaking() {
     if ($("controls").disabled) location.reload();
     else form.requestSubmit();
   });
+  makeCopyButton($("curl-copy"), () => $("curl-lines").textContent);
+  makeCopyButton($("python-copy"), () => $("python-lines").textContent);
   roster.addEventListener("change", offerPersonalities);
   if (/Mac|iPhone|iPad/.test(navigator.platform)) $("shortcut").textContent = "⌘ Enter";
+  startTuning();
   countCharacters();
 }

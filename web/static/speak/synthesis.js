@@ -1,11 +1,12 @@
 // Asking for speech, and following its job until there is audio.
 
 import { Problem, call, callWith } from "../common/api.js";
+import { wavOfPcm } from "../common/wav.js";
 
 const POLL_FIRST_MS = 150;
 const POLL_LONGEST_MS = 1000;
 
-/** Gives the sound of a request, and what the farm says of it; `onProgress` gets the job that is waited for. */
+/** Gives the sound of a request as it is played, the file as it was given, and what the farm says of it; `onProgress` gets the job that is waited for. */
 export async function speak(request, { signal, onProgress }) {
   const begun = performance.now();
   let answer = await callWith("POST", "/api/voice/synthesize", request, { signal });
@@ -14,14 +15,22 @@ export async function speak(request, { signal, onProgress }) {
     const job = await follow(answer.body, { signal, onProgress });
     answer = await call(job.audio.url, { signal });
   }
+  const sound = playable(answer, request.format);
   return {
     cache,
-    url: URL.createObjectURL(answer.body),
+    sound,
+    url: URL.createObjectURL(sound),
+    file: answer.body,
     provider: answer.headers.get("X-Provider"),
     durationMs: Number(answer.headers.get("X-Duration-MS")),
     isDegraded: answer.headers.get("X-Degraded") === "true",
     elapsedMs: performance.now() - begun,
   };
+}
+
+/** Gives the answer's audio as a Blob that browsers play: those know no bare PCM. */
+function playable({ body, headers }, format) {
+  return format === "pcm" ? wavOfPcm(body, Number(headers.get("X-Sample-Rate"))) : body;
 }
 
 /** Asks for a job, ever more seldom, until it has succeeded. */

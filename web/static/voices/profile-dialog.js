@@ -4,9 +4,8 @@ import { Problem } from "../common/api.js";
 import { $ } from "../common/dom.js";
 import { attemptIn, confirmed, openDialog } from "../common/dialog.js";
 import { roster } from "../common/personalities.js";
-import { languageName } from "../common/words.js";
+import { COMMON_LANGUAGES, languageName } from "../common/words.js";
 
-const LANGUAGES = "en-US en-GB de es es-MX fr it ja ko nl pl pt-BR tr zh-CN".split(" ");
 const NEW = { name: "", language: "en", is_active: true, is_default: false, voice_config: {} };
 const TAG_WANTED = "A language tag, such as en, en-GB or pt-BR.";
 const IS_DEFAULT = "Speaks when a request names nobody. To change that, make another one the default.";
@@ -54,7 +53,7 @@ function fill(form, { name, personality_name, language, is_active, is_default, v
   form.elements.is_active.disabled = form.elements.is_default.disabled = is_default;
   $("profile-default-hint").textContent = is_default ? IS_DEFAULT : MAY_BE_DEFAULT;
   $("profile-languages").replaceChildren(
-    ...LANGUAGES.map((tag) => new Option(languageName(tag), tag)),
+    ...COMMON_LANGUAGES.map((tag) => new Option(languageName(tag), tag)),
   );
   nameLanguage();
 }

@@ -1,0 +1,51 @@
+// Language, speed and pitch of what shall be spoken.
+
+import { $ } from "../common/dom.js";
+import { roster } from "../common/personalities.js";
+import { COMMON_LANGUAGES, languageName } from "../common/words.js";
+
+// The slider of the speed is of its binary logarithm: half as fast is as far away as twice as fast.
+const SPEED_STEP = 0.05;
+
+/** Gives what was chosen, without what is so anyway. */
+export function tuned() {
+  const chosen = {};
+  if (speed() !== 1) chosen.speed = speed();
+  if (pitch() !== 0) chosen.pitch = pitch();
+  return chosen;
+}
+
+function speed() {
+  return Number((2 ** Number($("speed").value)).toFixed(2));
+}
+
+function pitch() {
+  return Number($("pitch").value);
+}
+
+/** Says what is chosen, in words. */
+export function showTuning() {
+  tell("speed", `${speed()} ×`, speed() === 1 ? "normal" : `${speed()} times`);
+  const semitones = `${pitch() > 0 ? "+" : ""}${pitch()}`.replace("-", "−");
+  tell("pitch", pitch() === 0 ? "0" : semitones, pitch() === 0 ? "normal" : `${semitones} semitones`);
+  const tag = $("language").value.trim();
+  const own = roster.everyone && roster.get($("personality").value)?.language;
+  const name = tag ? languageName(tag) : own && `${languageName(own)}, the personality's own`;
+  $("language-hint").textContent = name || "A language tag, such as en, en-GB or pt-BR.";
+  $("language").placeholder = own || "";
+}
+
+function tell(name, shown, spoken) {
+  $(`${name}-shown`).textContent = shown;
+  $(name).ariaValueText = spoken;
+}
+
+export function startTuning() {
+  const { min, max } = $("speed");
+  Object.assign($("speed"), { min: Math.log2(min), max: Math.log2(max), step: SPEED_STEP, value: 0 });
+  $("pitch").value = 0;
+  $("languages").replaceChildren(...COMMON_LANGUAGES.map((tag) => new Option(languageName(tag), tag)));
+  for (const name of ["speed", "pitch", "language", "personality"]) {
+    $(name).addEventListener("input", showTuning);
+  }
+}
