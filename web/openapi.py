@@ -134,6 +134,7 @@ OPERATIONS: dict[str, Operation] = {
     "cache.clear": Operation({200: cache_schemas.Cleared}),
     "cache.drop": Operation({200: cache_schemas.PersonalityCleared}, (404,)),
     "usage.index": Operation({200: schemas.UsagePage}, (422,)),
+    "flower.show": Operation({200: schemas.Flower}),
     "health.healthz": Operation({200: schemas.Health}, is_open=True),
     "health.readyz": Operation({200: schemas.Readiness, 503: schemas.Readiness}, is_open=True),
     "metrics.show": Operation({200: "text/plain"}, is_open=True),

@@ -298,6 +298,15 @@ class UsagePage(Body):
     total: UsageAmounts
 
 
+class Flower(Body):
+    """Where Flower is and what to sign in with; null where this farm does not know."""
+
+    success: bool = True
+    url: Annotated[str | None, Field(description="As seen from the machine that Flower runs on.")]
+    user: str | None
+    password: str | None
+
+
 class Health(Body):
     """Whether the process lives."""
 

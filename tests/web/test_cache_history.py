@@ -20,7 +20,7 @@ BEGIN_S = 1_900_000_020
 
 @pytest.fixture
 def client(redis_server, tmp_path):
-    """A client of a farm that had two hits, a miss and a joined request in one minute, and none in the next."""
+    """A client of a farm that had two hits, a miss and a joined request in one minute, and then none."""
     settings = Settings.load(
         REDIS_HOST="127.0.0.1", REDIS_PORT=str(redis_server.port), VOICEFARM_STATE_DIR=str(tmp_path)
     )

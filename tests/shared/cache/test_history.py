@@ -29,14 +29,19 @@ def clock():
 
 
 @pytest.fixture
-def state(every_redis):
+def redis(every_redis):
     every_redis.client(0).flushall()
-    return every_redis.client(1)
+    return every_redis
 
 
 @pytest.fixture
-def cache(every_redis, state):
-    return AudioCache(every_redis.client(2), ttl_s=1000, degraded_ttl_s=100, max_size_bytes=10_000)
+def state(redis):
+    return redis.client(1)
+
+
+@pytest.fixture
+def cache(redis):
+    return AudioCache(redis.client(2), ttl_s=1000, degraded_ttl_s=100, max_size_bytes=10_000)
 
 
 @pytest.fixture
@@ -91,8 +96,8 @@ def test_of_several_fronts_one_looks_in_a_minute(history, state, cache, clock, a
     assert counted(history.last(1)[1]) == [(0, 2, 0, 0)]
 
 
-def test_entries_and_bytes_are_those_when_the_last_minute_began(history, every_redis, at):
-    audio = every_redis.client(2)
+def test_entries_and_bytes_are_those_when_the_last_minute_began(history, redis, at):
+    audio = redis.client(2)
     for minute in range(3):
         audio.hset("voice:bytes", "somebody", 100 * minute)
         audio.zadd("voice:entries:somebody", {f"entry {minute}": 1e15})
@@ -111,17 +116,17 @@ def test_a_time_without_a_front_is_a_gap_and_the_minute_before_it_keeps_its_requ
     assert counted(history.last(1)[1]) == [(0, 1, 0, 0), (MINUTE, 2, 0, 0), (30 * MINUTE, 4, 0, 0)]
 
 
-def test_counters_that_began_anew_give_no_negative_numbers(history, every_redis, at):
+def test_counters_that_began_anew_give_no_negative_numbers(history, redis, at):
     at(0, hits=5, misses=5)
     at(MINUTE, hits=1)
     at(2 * MINUTE)
-    every_redis.client(2).flushdb()
+    redis.client(2).flushdb()
     at(2 * MINUTE + 1, hits=3)
     at(3 * MINUTE)
     assert counted(history.last(1)[1])[-1] == (2 * MINUTE, 3, 0, 0)
 
 
-def test_a_clock_that_is_set_back_loses_and_doubles_nothing(history, state, clock, at):
+def test_a_clock_that_is_set_back_loses_and_doubles_nothing(history, state, at):
     at(0, hits=1)
     at(MINUTE, hits=2)
     at(2 * MINUTE, hits=4)
@@ -152,7 +157,7 @@ def test_steps_add_up_to_the_same_and_there_are_some_300_at_most(history, at):
     assert len(history.last(5)[1]) == 300 // 7
 
 
-def test_it_is_kept_for_a_day_by_the_minute_for_a_month_by_the_hour_and_stays_small(history, state, at):
+def test_it_is_kept_for_a_day_by_the_minute_for_a_month_by_the_hour_and_stays_small(state, at):
     at(0)
     with state.pipeline() as pipe:
         for key, step_s, number in (("minutes", MINUTE, 26 * 60), ("hours", HOUR, 32 * 24)):
