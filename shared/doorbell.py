@@ -8,8 +8,9 @@ from kombu.exceptions import OperationalError
 
 from shared.errors import StateUnavailable
 from shared.ledger.records import log_fields
+from shared.priorities import Priority
 
-TASK = "voicefarm.render"
+TASK = "voicefarm.synthesize"
 
 log = structlog.get_logger()
 
@@ -39,7 +40,9 @@ class Doorbell:
     def ring(self, queue: str, rendering_id: str) -> bool:
         """Send one message to a provider's queue; False when the broker did not take it."""
         try:
-            self._app.send_task(TASK, args=[rendering_id], queue=queue, ignore_result=True)
+            self._app.send_task(
+                TASK, args=[rendering_id], queue=queue, ignore_result=True, **_looks(queue, rendering_id)
+            )
         except self._errors as error:
             error_name = type(error).__name__
             log.warning("ring_failed", queue=queue, error=error_name, **log_fields(rendering_id))
@@ -65,3 +68,14 @@ class Doorbell:
                 return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
         except self._errors:
             return 0
+
+
+def _looks(queue: str, rendering_id: str) -> dict[str, str]:
+    """Give what Flower shows of a message: the queue in its name, and for arguments what log lines have."""
+    provider = queue.removesuffix(Priority.PREWARM.queue(""))
+    about = log_fields(rendering_id)
+    return {
+        "shadow": f"{TASK}[{queue}]",
+        "argsrepr": f"('{provider}', '{about['rendering']}')",
+        "kwargsrepr": f"{{'job_id': '{about['job_id']}'}}",
+    }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import redis
 import structlog
 
-from shared.cache import AudioCache, Invalidations
+from shared.cache import AudioCache, CacheHistory, Invalidations
 from shared.connections import AUDIO_TIMEOUT_S, FRONT_TIMEOUT_S, front_client, state_errors
 from shared.consents import Consents
 from shared.database import Database
@@ -61,6 +61,7 @@ class Farm:
     state: redis.Redis
     cache: AudioCache
     invalidations: Invalidations
+    cache_history: CacheHistory
     ledger: Ledger
     presence: Presence
     stats: ProviderStats
@@ -95,6 +96,7 @@ class Farm:
             state=state,
             cache=cache,
             invalidations=Invalidations(settings.audio_url),
+            cache_history=CacheHistory(state, cache),
             ledger=ledger,
             presence=presence,
             stats=ProviderStats(state),
@@ -112,6 +114,7 @@ class Farm:
         Sweep(self.ledger, self.presence, self.doorbell, Outcomes(self.state)).start()
         Feeder(self).start()
         self.cache.requests.start()
+        self.cache_history.start()
         self.invalidations.start()
         self.directory.last_uses.start()
 

@@ -321,6 +321,17 @@ class Settings(BaseSettings):
         alias="VOICEFARM_SYNTHESIS_TIMEOUT_SECONDS",
         description="A synthesis that takes longer is ended, and the next provider speaks.",
     )
+    flower_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#]+(?:/[^\s?#]*)?$",
+        alias="VOICEFARM_FLOWER_URL",
+        description="Where admins find Flower, for the page's link. `make up` sets it to Flower's port.",
+    )
+    flower_sign_in: SecretStr | None = Field(
+        None,
+        alias="FLOWER_BASIC_AUTH",
+        description="Flower's own `USER:PASSWORD`, for the page to show to admins, too. `make up` makes one.",
+    )
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",

@@ -8,6 +8,7 @@ import click
 from flask import Flask
 
 import web.cache
+import web.flower
 import web.health
 import web.jobs
 import web.keys
@@ -57,6 +58,7 @@ def test_every_address_is_described_and_exists():
         web.cache,
         web.usage,
         web.keys,
+        web.flower,
         web.providers,
         web.health,
         web.metrics,

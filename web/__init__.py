@@ -14,6 +14,7 @@ from shared.settings import Settings
 from web import (
     cache,
     dashboard,
+    flower,
     health,
     jobs,
     keys,
@@ -48,7 +49,7 @@ def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Fl
     app.extensions["voicefarm"] = farm
     app.extensions["voicefarm.metrics"] = front_metrics = metrics.make_metrics(farm)
     register_errors(app)
-    api = (speech, jobs, prewarm, personalities, voices, cache, providers, usage, keys)
+    api = (speech, jobs, prewarm, personalities, voices, cache, providers, usage, keys, flower)
     for part in (*api, health, metrics, openapi, dashboard):
         app.register_blueprint(part.blueprint)
     app.before_request(_begin)

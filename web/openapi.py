@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from shared.models import AudioFormat, SpeechRequest
 from shared.prewarm import PrewarmRequest
 from shared.profiles import Profile
-from web import prewarm_schemas, schemas
+from web import cache_schemas, prewarm_schemas, schemas
 from web.auth import cookie_name
 from web.context import farm
 from web.jobs import EVENTS
@@ -129,10 +129,12 @@ OPERATIONS: dict[str, Operation] = {
     "keys.index": Operation({200: schemas.Keys}, (422,)),
     "keys.show": Operation({200: schemas.Key}, (404,)),
     "keys.revoke": Operation({200: schemas.Key}, (404, 409)),
-    "cache.stats": Operation({200: schemas.CacheStats}),
-    "cache.clear": Operation({200: schemas.Cleared}),
-    "cache.drop": Operation({200: schemas.PersonalityCleared}, (404,)),
+    "cache.stats": Operation({200: cache_schemas.CacheStats}),
+    "cache.history": Operation({200: cache_schemas.CacheHistory}, (422,)),
+    "cache.clear": Operation({200: cache_schemas.Cleared}),
+    "cache.drop": Operation({200: cache_schemas.PersonalityCleared}, (404,)),
     "usage.index": Operation({200: schemas.UsagePage}, (422,)),
+    "flower.show": Operation({200: schemas.Flower}),
     "health.healthz": Operation({200: schemas.Health}, is_open=True),
     "health.readyz": Operation({200: schemas.Readiness, 503: schemas.Readiness}, is_open=True),
     "metrics.show": Operation({200: "text/plain"}, is_open=True),

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import request
 
+from shared.cache.history import DEFAULT_HOURS, MAX_HOURS
 from shared.errors import FieldError, InvalidRequest
 from shared.ledger import Status
 from shared.usage import Dimension
@@ -48,6 +49,13 @@ PARAMETERS: dict[str, tuple[dict[str, Any], ...]] = {
     "prewarm.index": _PAGE,
     "personalities.create": (),
     "personalities.index": _PAGE,
+    "cache.history": (
+        _parameter(
+            "hours",
+            {"type": "integer", "minimum": 1, "maximum": MAX_HOURS, "default": DEFAULT_HOURS},
+            "How far back; the further, the longer the steps.",
+        ),
+    ),
     "usage.index": (
         _parameter("from", _DAY, "The first day, by UTC. Default: the first of `to`'s month."),
         _parameter("to", _DAY, "The last day, which counts, too. Default: today."),

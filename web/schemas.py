@@ -272,41 +272,6 @@ class VoiceUnloaded(Body):
     message: str
 
 
-class CacheCounters(Body):
-    """What the cache did and holds."""
-
-    enabled: bool
-    hits: int
-    misses: int
-    coalesced: int
-    sets: int
-    hit_rate: float
-    total_requests: int
-    entries: int
-    bytes: int
-
-
-class CacheStats(Body):
-    """The cache's counters."""
-
-    success: bool = True
-    cache: CacheCounters
-
-
-class Cleared(Body):
-    """How much was deleted from the cache."""
-
-    success: bool = True
-    deleted_entries: int
-    message: str
-
-
-class PersonalityCleared(Cleared):
-    """How much of one personality was deleted from the cache."""
-
-    personality_id: Id
-
-
 class UsageAmounts(Body):
     """What some syntheses used together; one is an attempt that made sound, heard or not."""
 
@@ -331,6 +296,15 @@ class UsagePage(Body):
     items: list[Usage]
     next_cursor: str | None
     total: UsageAmounts
+
+
+class Flower(Body):
+    """Where Flower is and what to sign in with; null where this farm does not know."""
+
+    success: bool = True
+    url: Annotated[str | None, Field(description="As seen from the machine that Flower runs on.")]
+    user: str | None
+    password: str | None
 
 
 class Health(Body):

@@ -1,7 +1,17 @@
-"""The audio cache: which key an utterance has, and what lies under it in the cache Redis."""
+"""The audio cache: which key an utterance has, what lies under it in the cache Redis, and its history."""
 
+from shared.cache.history import CacheHistory, CacheRecord
 from shared.cache.invalidations import Invalidations
 from shared.cache.key import cache_key
 from shared.cache.store import AudioCache, CachedAudio, CacheStats, Metadata
 
-__all__ = ["AudioCache", "CacheStats", "CachedAudio", "Invalidations", "Metadata", "cache_key"]
+__all__ = [
+    "AudioCache",
+    "CacheHistory",
+    "CacheRecord",
+    "CacheStats",
+    "CachedAudio",
+    "Invalidations",
+    "Metadata",
+    "cache_key",
+]

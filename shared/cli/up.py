@@ -105,6 +105,7 @@ def up(port: int, flower_port: int, state: Path, engines: tuple[str, ...]) -> No
         _check_machine(port, flower_port)
         redis = None if names_redis(given) else embedded_redis.prepare(folder)
         ours = _settings(folder, given, redis)
+        flower_url = f"http://{HOST}:{flower_port}"
         if engines:  # the front must not wait for those that are not to run
             pools, _ = programs
             ours["VOICEFARM_PROVIDERS"] = ",".join(sorted({*pools, *(given.providers or ())}))
@@ -113,12 +114,13 @@ def up(port: int, flower_port: int, state: Path, engines: tuple[str, ...]) -> No
             "PORT": str(port),
             "FLOWER_PORT": str(flower_port),
             "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{folder.secret('flower.password')}",
+            "VOICEFARM_FLOWER_URL": given.flower_url or flower_url,
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
             "PYTHONUNBUFFERED": "1",
         }
         supervisor = Supervisor(PROJECT, os.environ | ours | tools)
         settings = Settings.load(**ours)
-        asyncio.run(_run(supervisor, settings, redis, programs, idle, port=port, flower_port=flower_port))
+        asyncio.run(_run(supervisor, settings, redis, programs, idle, port=port, flower_url=flower_url))
 
 
 def _wanted(given: Settings, engines: Collection[str]) -> frozenset[str]:
@@ -201,7 +203,7 @@ async def _run(
     idle: Iterable[str],
     *,
     port: int,
-    flower_port: int,
+    flower_url: str,
 ) -> None:
     _end_on_signals(cast("asyncio.Task[None]", asyncio.current_task()), supervisor)
     for line in idle:
@@ -218,7 +220,7 @@ async def _run(
             await farm.enter_async_context(supervisor.running(others))
             await wait_until_ready(url, supervisor.say)
             code = issue_code(front_client(settings.state_url))
-            supervisor.show(greeting(url, f"http://{HOST}:{flower_port}", settings.state_dir, code))
+            supervisor.show(greeting(url, flower_url, settings.state_dir, code))
             await interrupted_make()
 
 

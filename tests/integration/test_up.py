@@ -74,12 +74,18 @@ class Up:
         children = psutil.Process(self.process.pid).children()
         return next(child for child in children if name in child.cmdline())
 
+    @property
+    def authorization(self):
+        return {"Authorization": f"Bearer {(self.state / 'admin.key').read_text().strip()}"}
+
+    def get(self, path):
+        return httpx.get(f"{self.url}{path}", headers=self.authorization, trust_env=False)
+
     def speak(self, text, **fields):
-        key = (self.state / "admin.key").read_text().strip()
         return httpx.post(
             f"{self.url}/api/voice/synthesize",
             json={"text": text, **fields},
-            headers={"Authorization": f"Bearer {key}", "Prefer": "wait=60"},
+            headers={**self.authorization, "Prefer": "wait=60"},
             timeout=90,
             trust_env=False,
         )
@@ -150,6 +156,27 @@ def test_flower_asks_for_the_password_in_the_state_folder(running):
         assert client.get(running.flower_url, auth=("admin", password)).status_code == 200
 
 
+def test_admins_are_led_to_flower_which_tells_who_speaks_for_which_job_and_not_what(running):
+    flower = running.get("/api/voice/flower").json()
+    assert flower["url"] == running.flower_url
+    running.speak("Xylophone in the fog.")
+    [job] = running.get("/api/voice/jobs?limit=1").json()["items"]
+    sign_in = (flower["user"], flower["password"])
+    with httpx.Client(base_url=flower["url"], auth=sign_in, trust_env=False, timeout=30) as client:
+
+        def task():
+            tasks = client.get("/api/tasks").json().values()
+            return next((task for task in tasks if job["id"] in task["kwargs"]), None)
+
+        until(task, "Flower knows the task")
+        assert task()["name"] == "voicefarm.synthesize[espeak]"
+        key = job["audio"]["url"].rpartition("/")[2]
+        assert task()["args"] == f"('espeak', '{key[:12]}')"
+        page = client.get("/tasks").text + client.get(f"/task/{task()['uuid']}").text
+        assert "voicefarm.synthesize[espeak]" in page
+        assert "Xylophone" not in page
+
+
 def test_no_secret_is_printed_or_stands_on_a_command_line(running):
     names = ("admin.key", "flower.password", "redis.password")
     secrets = [(running.state / name).read_text().strip() for name in names]
@@ -196,10 +223,9 @@ def test_the_engines_that_are_named_speak_with_a_sample_from_what_was_pulled(sta
     subprocess.run(pull, cwd=ROOT, env=env, check=True, capture_output=True)
     farm = start(ENGINES="all", OMP_NUM_THREADS="1").wait_until_ready()
     assert not re.search("(xtts_v2|styletts2) does not run", farm.printed)
-    key = {"Authorization": f"Bearer {(state / 'admin.key').read_text().strip()}"}
     sample = {"files": {"audio": ("sample.wav", encoded(speech()))}, "data": {"consent": "true"}}
     url = f"{farm.url}/api/voice/personalities/00000000-0000-0000-0001-000000000001/voice"
-    httpx.put(url, headers=key, trust_env=False, **sample).raise_for_status()
+    httpx.put(url, headers=farm.authorization, trust_env=False, **sample).raise_for_status()
     text = "We speak with the voice of a sample, and it is the same one every time."
     for name in engines:
         until(lambda name=name: farm.speak(text, provider=name).status_code == 200, f"{name} speaks", 100)
