@@ -8,6 +8,7 @@ from contextlib import suppress
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 
 from shared import sessions
+from shared.catalog import CATALOG
 from shared.errors import StateUnavailable
 from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE, AudioFormat, Quality, SpeechRequest
 from shared.samples.records import MAX_DURATION_S, MAX_UPLOAD_BYTES, MIN_DURATION_S
@@ -44,6 +45,7 @@ def index() -> Response:
         default_quality=SpeechRequest.model_fields["quality"].default,
         formats=list(AudioFormat),
         default_format=SpeechRequest.model_fields["format"].default,
+        provider_titles={name: spec.title for name, spec in CATALOG.items()},
         genders=list(Gender),
         speed_range=SPEED_RANGE,
         pitch_range=PITCH_RANGE_SEMITONES,

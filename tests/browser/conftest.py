@@ -31,6 +31,9 @@ expect.set_options(timeout=20_000)
 # A voice as a file that a browser's file chooser gives.
 WAV = {"name": "ann.wav", "mimeType": "audio/wav", "buffer": encoded(speech())}
 
+# Where Flower is said to be, its user and the password.
+FLOWER = ("http://127.0.0.1:5555", "admin", "a-password-for-flower")
+
 
 def launch(chromium: BrowserType, autoplay: str, *more: str) -> Browser:
     """Start Chromium without what it does for its maker; it cannot sandbox itself where tests run as root.
@@ -62,7 +65,9 @@ def browser(chromium) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def farm(tmp_path_factory) -> Iterator[RunningFarm]:
     """A farm that speaks, shared by this folder."""
-    with running_farm(tmp_path_factory.mktemp("farm")) as farm:
+    url, user, password = FLOWER
+    env = {"VOICEFARM_FLOWER_URL": url, "FLOWER_BASIC_AUTH": f"{user}:{password}"}
+    with running_farm(tmp_path_factory.mktemp("farm"), env=env) as farm:
         yield farm
 
 

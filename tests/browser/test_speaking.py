@@ -14,6 +14,12 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import launch
 
+# Whether a canvas shows anything.
+IS_PAINTED = """canvas => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return data.some(Boolean);
+}"""
+
 
 def speak(page: Page, text: str) -> None:
     page.get_by_label("Text", exact=True).fill(text)

@@ -3,6 +3,15 @@
 /** What a field for a language offers; it takes any other, too. */
 export const COMMON_LANGUAGES = "en-US en-GB de es es-MX fr it ja ko nl pl pt-BR tr zh-CN".split(" ");
 
+const UNITS = [
+  ["year", 31_557_600],
+  ["month", 2_629_800],
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+];
+
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const languages = new Intl.DisplayNames(["en"], { type: "language" });
 
 export function sentence(text) {
@@ -24,6 +33,19 @@ export function seconds(s) {
 
 export function kilohertz(hz) {
   return `${hz / 1000} kHz`;
+}
+
+/** Gives US dollars; what is less than a cent with as many digits as tell it from nothing. */
+export function dollars(usd) {
+  const digits = usd > 0 && usd < 0.01 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
+  return usd.toLocaleString("en", { style: "currency", currency: "USD", ...digits });
+}
+
+/** Gives how long ago a time was, or how far ahead it is. */
+export function fromNow(timestamp) {
+  const seconds = (new Date(timestamp) - Date.now()) / 1000;
+  const [unit, length] = UNITS.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
+  return relative.format(Math.trunc(seconds / length), unit);
 }
 
 /** Gives a size in decimal units, as the farm counts; rounded up, lest too much looks like just enough. */
