@@ -27,6 +27,10 @@ _PAGE = (
     _parameter("cursor", {"type": "string"}, "The `next_cursor` of the page before."),
 )
 
+_ONE_PROVIDER = (
+    _parameter("provider", {"type": "string"}, "Only this one. Default: all that clone voices."),
+)
+
 _DAY = {"type": "string", "format": "date"}
 
 # By endpoint, as OpenAPI has it.
@@ -68,7 +72,9 @@ PARAMETERS: dict[str, tuple[dict[str, Any], ...]] = {
         _parameter("personality_id", {"type": "string", "format": "uuid"}, "Only this personality's."),
         *_PAGE,
     ),
-    "voices.load": (),
+    "voices.held": _ONE_PROVIDER,
+    "voices.load": _ONE_PROVIDER,
+    "voices.unload": _ONE_PROVIDER,
     "keys.create": (),
     "keys.index": _PAGE,
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, request
 
-from shared.errors import NoVoiceSample
+from shared.errors import FieldError, InvalidRequest, NoVoiceSample
 from shared.keys import Scope
 from web import schemas
 from web.auth import requires
@@ -14,6 +15,9 @@ from web.context import farm
 from web.personalities import checked
 from web.responses import as_json, nothing
 from web.uploads import uploaded_sample
+
+if TYPE_CHECKING:
+    from shared.personalities import Personality
 
 blueprint = Blueprint("voices", __name__)
 
@@ -65,6 +69,14 @@ def remove(personality_id: str) -> Response:
     return nothing()
 
 
+@blueprint.get("/api/voice/personalities/<personality_id>/voice/load")
+@requires(Scope.MANAGE)
+def held(personality_id: str) -> Response:
+    """Answer which providers that clone hold the sample's voice in memory now."""
+    personality = farm().personalities.get(checked(personality_id))
+    return _loaded(personality, farm().voice_holding.held(_sample_id(personality), _wanted()))
+
+
 @blueprint.post("/api/voice/personalities/<personality_id>/voice/load")
 @requires(Scope.MANAGE)
 def load(personality_id: str) -> Response:
@@ -73,10 +85,17 @@ def load(personality_id: str) -> Response:
     What they make of the sample is kept for all workers; it answers when each holds it, or after 30 s.
     """
     personality = farm().personalities.get(checked(personality_id))
+    return _loaded(personality, farm().voice_holding.hold(_sample_id(personality), _wanted()))
+
+
+def _sample_id(personality: Personality) -> str:
     sample_id = personality.voice_config.sample_path
     if sample_id is None:
         raise NoVoiceSample("This personality has no voice sample; upload one first.", field="personality_id")
-    loaded = farm().voice_holding.hold(sample_id, _cloning())
+    return sample_id
+
+
+def _loaded(personality: Personality, loaded: dict[str, bool]) -> Response:
     holding = [name for name, is_loaded in loaded.items() if is_loaded]
     message = (
         f"{' and '.join(holding)}: every worker holds the voice of {personality.name}."
@@ -100,7 +119,7 @@ def unload(personality_id: str) -> Response:
     """Have every provider let go of the voice; it is taken into memory again when it is to speak."""
     personality = farm().personalities.get(checked(personality_id))
     sample_id = personality.voice_config.sample_path
-    names = _cloning()
+    names = _wanted()
     unloaded = farm().voice_holding.drop(sample_id, names) if sample_id else dict.fromkeys(names, False)
     freed = [name for name, is_unloaded in unloaded.items() if is_unloaded]
     message = (
@@ -116,6 +135,20 @@ def unload(personality_id: str) -> Response:
             message=message,
         )
     )
+
+
+def _wanted() -> list[str]:
+    """Give the providers that are meant: the `provider` that is asked for, or all that clone.
+
+    Raises:
+        InvalidRequest: that one does not clone voices.
+    """
+    cloning, provider = _cloning(), request.args.get("provider")
+    if provider is None:
+        return cloning
+    if provider not in cloning:
+        raise InvalidRequest([FieldError("provider", f"must be one of {', '.join(cloning)}")])
+    return [provider]
 
 
 def _cloning() -> list[str]:

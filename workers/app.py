@@ -150,7 +150,7 @@ def _begin_threads(worker: Any) -> Engine:
     signals.worker_shutting_down.connect(_end_threads, weak=False)
     settings, engine = Settings.load(), app.renderer.engine
     if spec.clones:
-        VoiceFollower(engine, settings.state_url, on_change=_changed.set).start()
+        VoiceFollower(spec.name, engine, settings.state_url, on_change=_changed.set).start()
         signals.task_postrun.connect(_end_when_worn(settings.torch_tasks_per_process), weak=False)
     return cast("Engine", engine)
 

@@ -25,9 +25,12 @@ log = structlog.get_logger()
 
 
 class VoiceFollower:
-    """Does what `shared.voice_holding` asks for, and has that told with the next heartbeat."""
+    """Does what `shared.voice_holding` asks its provider for, and has that told with the next heartbeat."""
 
-    def __init__(self, engine: Engine, state_url: str, *, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, provider: str, engine: Engine, state_url: str, *, on_change: Callable[[], None]
+    ) -> None:
+        self._provider = provider
         self._engine = engine
         self._redis = reader_client(state_url, _POLL_S)
         self._on_change = on_change
@@ -53,6 +56,8 @@ class VoiceFollower:
                     self._fulfil(Wish.from_json(message["data"]))
 
     def _fulfil(self, wish: Wish) -> None:
+        if self._provider not in wish.providers:
+            return
         is_held = wish.sample_id in self._engine.held_voices
         if is_held == (wish.what == "hold"):
             return

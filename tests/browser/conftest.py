@@ -144,6 +144,16 @@ def voices(page, farm) -> Page:
     return page
 
 
+@pytest.fixture
+def given(ann, voices, http) -> Page:
+    """The dialog of Ann, who has a sample already."""
+    files = {"audio": (WAV["name"], WAV["buffer"])}
+    http.put(f"{ann}/voice", files=files, data={"consent": "true"}).raise_for_status()
+    voices.reload()
+    open_voice(voices)
+    return voices
+
+
 def row(page: Page, shown_name: str) -> Locator:
     """Give what the part Voices shows of a personality."""
     heading = page.get_by_role("heading", name=re.compile(f"^{shown_name}( (Default|Inactive))?$"), level=3)

@@ -187,16 +187,6 @@ def test_a_session_that_has_ended_is_told_and_nothing_is_lost(ann_page, farm):
 # ---- The sample that there is
 
 
-@pytest.fixture
-def given(ann, voices, http) -> Page:
-    """The dialog of Ann, who has a sample already."""
-    files = {"audio": (WAV["name"], WAV["buffer"])}
-    http.put(f"{ann}/voice", files=files, data={"consent": "true"}).raise_for_status()
-    voices.reload()
-    open_voice(voices)
-    return voices
-
-
 def test_the_sample_is_listened_to(given):
     expect(given.get_by_text(re.compile(r"^9\.\d s at 24 kHz, given on \w+ \d+, \d{4}\.$"))).to_be_visible()
     given.get_by_role("button", name="Listen").click()

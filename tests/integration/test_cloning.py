@@ -139,6 +139,15 @@ def test_voices_are_loaded_into_every_worker_and_unloaded(http, farm, ann):
     assert http.delete(f"{ann}/voice/unload").json()["providers_unloaded"] == dict.fromkeys(CLONING, False)
 
 
+def test_one_of_them_alone_is_loaded_and_that_is_told(http, ann):
+    http.delete(f"{ann}/voice/unload")
+    assert http.post(f"{ann}/voice/load?provider=styletts2").json()["providers_loaded"] == {"styletts2": True}
+    loaded = {"styletts2": True, "xtts_v2": False}
+    assert http.get(f"{ann}/voice/load").json()["providers_loaded"] == loaded
+    unloaded = http.delete(f"{ann}/voice/unload?provider=styletts2").json()
+    assert unloaded["providers_unloaded"] == {"styletts2": True}
+
+
 def test_a_new_sample_is_a_new_voice_and_nothing_is_left_of_the_old_one(http, farm, ann):
     first = say(http, ann, provider="xtts_v2")
     old = http.get(ann).json()["voice_config"]["sample_path"]

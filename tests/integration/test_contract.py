@@ -207,6 +207,7 @@ GUARDED = [
     ("PUT", f"/api/voice/personalities/{MARCEL}/voice", Scope.MANAGE),
     ("GET", f"/api/voice/personalities/{MARCEL}/voice", Scope.MANAGE),
     ("DELETE", f"/api/voice/personalities/{MARCEL}/voice", Scope.MANAGE),
+    ("GET", f"/api/voice/personalities/{MARCEL}/voice/load", Scope.MANAGE),
     ("POST", f"/api/voice/personalities/{MARCEL}/voice/load", Scope.MANAGE),
     ("DELETE", f"/api/voice/personalities/{MARCEL}/voice/unload", Scope.MANAGE),
     ("GET", "/api/voice/cache/stats", Scope.SPEAK),

@@ -112,11 +112,15 @@ def test_a_cloned_voice_needs_a_sample_and_somebody_who_clones(http, ann):
 def test_without_a_provider_that_clones_no_voice_is_held_in_memory_and_that_is_told(http, ann):
     lacks = is_problem(http.post(f"{ann}/voice/load"), 422, "no_voice_sample")
     assert [error["field"] for error in lacks["errors"]] == ["personality_id"]
+    is_problem(http.get(f"{ann}/voice/load"), 422, "no_voice_sample")
     is_problem(http.post(f"{ann}/voice/load?now=1"), 422, "invalid_request")
+    is_problem(http.delete(f"{ann}/voice/unload?provider=espeak"), 422, "invalid_request")
     upload(http, ann)
     loaded = http.post(f"{ann}/voice/load").json()
     assert (loaded["success"], loaded["providers_loaded"]) == (False, {"styletts2": False, "xtts_v2": False})
     assert (loaded["personality_id"], bool(loaded["message"])) == (ann.rpartition("/")[2], True)
+    assert http.get(f"{ann}/voice/load").json() == loaded
+    assert http.post(f"{ann}/voice/load?provider=xtts_v2").json()["providers_loaded"] == {"xtts_v2": False}
     unloaded = http.delete(f"{ann}/voice/unload").json()
     assert (unloaded["success"], set(unloaded["providers_unloaded"].values())) == (True, {False})
     assert unloaded["personality_name"] == loaded["personality_name"] == http.get(ann).json()["name"]

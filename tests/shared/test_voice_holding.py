@@ -13,6 +13,7 @@ from shared.voice_holding import CHANNEL, VoiceHolding, Wish
 
 SAMPLE = "0123456789abcdef0123456789abcdef"
 XTTS = Worker(name="xtts@one", provider="xtts_v2", slots=1, device="cpu", pid=1)
+STYLE = Worker(name="styletts2@one", provider="styletts2", slots=1, device="cpu", pid=3)
 OTHER = Worker(name="xtts@two", provider="xtts_v2", slots=1, device="cuda:0", pid=2)
 BOTH = ["styletts2", "xtts_v2"]
 
@@ -37,7 +38,7 @@ def listening(redis, presence):
             if message["type"] == "unsubscribe":
                 return
             wish = Wish.from_json(message["data"])
-            for worker in workers:
+            for worker in (each for each in workers if each.provider in wish.providers):
                 presence.beat(replace(worker, voices=(wish.sample_id,) if wish.what == "hold" else ()))
 
     def listen(*workers, deaf=()):
@@ -83,3 +84,14 @@ def test_a_voice_that_was_held_is_dropped_once(redis, presence, listening):
     voices.hold(SAMPLE, BOTH)
     assert voices.drop(SAMPLE, BOTH) == {"styletts2": False, "xtts_v2": True}
     assert voices.drop(SAMPLE, BOTH) == {"styletts2": False, "xtts_v2": False}
+
+
+def test_one_provider_alone_holds_and_drops(redis, presence, listening):
+    listening(XTTS, STYLE)
+    voices = holding(redis, presence)
+    assert voices.held(SAMPLE, BOTH) == {"styletts2": False, "xtts_v2": False}
+    assert voices.hold(SAMPLE, ["xtts_v2"]) == {"xtts_v2": True}
+    assert voices.held(SAMPLE, BOTH) == {"styletts2": False, "xtts_v2": True}
+    voices.hold(SAMPLE, BOTH)
+    assert voices.drop(SAMPLE, ["xtts_v2"]) == {"xtts_v2": True}
+    assert voices.held(SAMPLE, BOTH) == {"styletts2": True, "xtts_v2": False}

@@ -1,10 +1,10 @@
 // How every provider is doing.
 
 import { $, copyOf, write } from "../common/dom.js";
-import { count, dollars, sentence } from "../common/words.js";
+import { providerTitle } from "../common/providers.js";
+import { dollars, sentence } from "../common/words.js";
 
 const NOTHING = "–";
-const titles = JSON.parse($("providers").dataset.titles);
 const rows = new Map();
 
 /** Shows them as the API tells; what they cost comes in US dollars by their names. */
@@ -27,7 +27,7 @@ function byUse([oneName, one], [otherName, other]) {
 
 function newRow(name) {
   const row = copyOf("provider-row");
-  row.querySelector("h4").textContent = titles[name] ?? name;
+  row.querySelector("h4").textContent = providerTitle(name);
   row.querySelector("code").textContent = name;
   rows.set(name, row);
   return row;

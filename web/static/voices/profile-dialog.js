@@ -1,6 +1,6 @@
 // The dialog in which a personality is made, changed or removed.
 
-import { Problem } from "../common/api.js";
+import { Problem, call } from "../common/api.js";
 import { $ } from "../common/dom.js";
 import { attemptIn, confirmed, openDialog } from "../common/dialog.js";
 import { roster } from "../common/personalities.js";
@@ -26,6 +26,13 @@ export function openProfile(before, onSaved) {
   $("profile-remove").addEventListener("click", async () => {
     if (await confirmRemoval(before)) dialog.close();
   });
+  $("profile-cache").hidden = !before;
+  $("profile-clear").addEventListener("click", () =>
+    attemptIn(form, async () => {
+      const { body } = await call(`/api/voice/personalities/${before.id}/cache`, { method: "DELETE" });
+      $("profile-cleared").textContent = body.message;
+    }),
+  );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     attemptIn(form, async () => {

@@ -3,10 +3,11 @@
 import { Problem } from "../common/api.js";
 import { $, clearMarks, element } from "../common/dom.js";
 import { attemptIn, clearRefusal, confirmed, openDialog } from "../common/dialog.js";
-import { startFilePanel } from "./file-panel.js";
 import { roster } from "../common/personalities.js";
-import { startRecordPanel } from "./record-panel.js";
 import { date, kilohertz, seconds } from "../common/words.js";
+import { startFilePanel } from "./file-panel.js";
+import { startHoldingPanel } from "./holding-panel.js";
+import { startRecordPanel } from "./record-panel.js";
 
 /** Opens it for a personality; `onSpeak` is called when somebody wants to hear the voice. */
 export function openVoice(personality, { onSpeak }) {
@@ -126,6 +127,7 @@ function startKept({ personality, dialog, signal }) {
     }),
   );
   signal.addEventListener("abort", () => URL.revokeObjectURL(audio.src), { once: true });
+  startHoldingPanel({ personality, signal });
   $("kept-remove").addEventListener("click", async () => {
     audio.pause();
     if (await confirmRemoval(personality)) dialog.close();
