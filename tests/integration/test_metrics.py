@@ -52,6 +52,12 @@ def speak(http, text=None, *, wait=20, **fields):
     return http.post(SYNTHESIZE, json={"text": text, **fields}, headers={"Prefer": f"wait={wait}"})
 
 
+def wait_until_the_budget_was_looked_at(farm):
+    """Return once a worker has told what is spent; it does so when it begins, and nobody waits for that."""
+    spent = "voicefarm_budget_spent_dollars"
+    until(lambda: scrape(farm.url).families[spent].samples, "the budget was looked at")
+
+
 def test_the_table_in_the_readme_is_what_is_exported(farm, http, personalities):
     voice = personalities.get(ZAC).voice_config
     personalities.change(ZAC, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "nobody"}})))
@@ -61,6 +67,7 @@ def test_the_table_in_the_readme_is_what_is_exported(farm, http, personalities):
         speak(http)
         speak(http, personality_id=ZAC)
         presence.beat(cloner)
+        wait_until_the_budget_was_looked_at(farm)
         families = scrape(farm.url).families.values()
     finally:
         personalities.change(ZAC, setting(voice_config=voice))
@@ -135,6 +142,19 @@ def test_what_providers_did_is_counted_farm_wide(farm, http, personalities):
     assert (after("voicefarm_workers", **espeak), after("voicefarm_worker_slots", **espeak)) == (1, 2)
     assert after("voicefarm_cache_entries") > 0
     assert after("voicefarm_cache_bytes") > 10_000
+
+
+def test_batches_and_budgets_are_shown(farm, http):
+    wait_until_the_budget_was_looked_at(farm)
+    before = scrape(farm.url)
+    phrases = [f"Counted {uuid.uuid4().hex[:8]}." for _ in range(3)]
+    http.post("/api/voice/prewarm", json={"phrases": phrases, "qualities": ["fast"]})
+    ended = {"name": "voicefarm_batch_items_ended_total", "state": "succeeded"}
+    until(lambda: scrape(farm.url)(**ended) == before(**ended) + 3, "the items have ended")
+    after = scrape(farm.url)
+    assert after("voicefarm_batches") == after("voicefarm_batch_items", state="queued") == 0
+    assert after("voicefarm_budget_dollars", provider="espeak") == 1000
+    assert after("voicefarm_budget_spent_dollars", provider="espeak") == 0
 
 
 def test_nothing_that_was_said_and_nobodys_name_is_shown(farm, http):
