@@ -22,7 +22,7 @@ up:  ## run the farm here until Ctrl-C; sets up what is missing
 	@exec setpriv --pdeathsig TERM $(BIN)/voicefarm up --port "$(PORT)" --flower-port "$(FLOWER_PORT)" --state "$(STATE)" --engines "$(ENGINES)"
 
 test: lint  ## run every check and test; sets up what they need
-	@sh deploy/debian-packages redis-server postgresql chromium curl
+	@sh deploy/debian-packages redis-server postgresql chromium curl prometheus
 	@$(SETUP) torch
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 .venv-torch/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --timeout 300 \

@@ -48,6 +48,8 @@ class ProviderTotals:
     """Of the texts that were spoken, in failed attempts, too."""
     cost_usd: Decimal = Decimal(0)
     """Of them all; SQL has it by the day."""
+    month_cost_usd: Decimal | None = None
+    """What its budget's watch saw spent in this month; None where there is no budget."""
     recent: tuple[Synthesis, ...] = ()
     """The newest syntheses, newest first."""
 
@@ -61,9 +63,10 @@ class ProviderTotals:
 class ProviderStats:
     """Counters that workers write, one round trip an attempt, and fronts read.
 
-    voice:provider:{name}  hash  service_us, audio_ms, bucket:{upper bound}, failures:{code}, characters,
-                                 cost_micro_usd
-    voice:recent:{name}    list  "service_us audio_ms" of the newest syntheses, newest first
+    voice:provider:{name}  hash    service_us, audio_ms, bucket:{upper bound}, failures:{code}, characters,
+                                   cost_micro_usd
+    voice:recent:{name}    list    "service_us audio_ms" of the newest syntheses, newest first
+    voice:spent:{name}     string  what it has cost this month, in millionths of a dollar, until that ends
 
     Every method raises `StateUnavailable` when Redis cannot be reached.
     """
@@ -95,6 +98,11 @@ class ProviderStats:
             pipe.hincrby(_totals_key(usage.provider), "cost_micro_usd", micro_dollars(usage.cost_usd))
             pipe.execute()
 
+    def note_month(self, provider: str, cost_usd: Decimal, until_ms: int) -> None:
+        """Take down what a provider has cost in the month that ends then (milliseconds since 1970)."""
+        with state_errors():
+            self._redis.set(_month_key(provider), micro_dollars(cost_usd), pxat=until_ms)
+
     def service_ms(self, provider: str) -> float:
         """Give the mean time of a synthesis lately; one second until there was one."""
         with state_errors():
@@ -108,10 +116,11 @@ class ProviderStats:
             for name in names:
                 pipe.hgetall(_totals_key(name))
                 pipe.lrange(_recent_key(name), 0, -1)
+                pipe.get(_month_key(name))
             replies = pipe.execute()
         return {
-            name: _parse_totals(*pair)
-            for name, pair in zip(names, zip(replies[::2], replies[1::2], strict=True), strict=True)
+            name: _parse_totals(*of_provider)
+            for name, *of_provider in zip(names, replies[::3], replies[1::3], replies[2::3], strict=True)
         }
 
 
@@ -123,7 +132,13 @@ def _recent_key(provider: str) -> str:
     return f"voice:recent:{provider}"
 
 
-def _parse_totals(fields: Mapping[bytes, bytes], recent: Iterable[bytes]) -> ProviderTotals:
+def _month_key(provider: str) -> str:
+    return f"voice:spent:{provider}"
+
+
+def _parse_totals(
+    fields: Mapping[bytes, bytes], recent: Iterable[bytes], month: bytes | None
+) -> ProviderTotals:
     counts = {name.decode(): int(value) for name, value in fields.items()}
     return ProviderTotals(
         service_s=counts.get("service_us", 0) / 1e6,
@@ -136,6 +151,7 @@ def _parse_totals(fields: Mapping[bytes, bytes], recent: Iterable[bytes]) -> Pro
         },
         characters=counts.get("characters", 0),
         cost_usd=dollars(counts.get("cost_micro_usd", 0)),
+        month_cost_usd=None if month is None else dollars(int(month)),
         recent=_parse_recent(recent),
     )
 

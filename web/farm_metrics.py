@@ -18,18 +18,20 @@ from prometheus_client.utils import floatToGoString
 
 from shared.circuits import CircuitState
 from shared.errors import StateUnavailable
-from shared.ledger import take_census
+from shared.ledger import Status, take_census
 from shared.provider_stats import TIME_BOUNDS_S
 from shared.usage import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
+    from decimal import Decimal
 
     from prometheus_client.metrics_core import Metric
 
     from shared.farm import Farm
     from shared.ledger.census import Census
     from shared.presence import RollCall
+    from shared.prewarm import Batch
     from shared.provider_stats import ProviderTotals
 
 log = structlog.get_logger()
@@ -65,6 +67,7 @@ class FarmMetrics(Collector):
             census = take_census(self._farm.state, self._farm.router.names)
             totals = self._farm.stats.totals(providers)
             pending = self._outbox.size()
+            batches, ended = self._farm.batches.open(), self._farm.batches.ended()
         except StateUnavailable:
             return None
         return [
@@ -72,6 +75,8 @@ class FarmMetrics(Collector):
             *_of_renderings(providers, census),
             *_of_syntheses(totals),
             *_of_usage(totals),
+            *_of_budgets(totals, self._farm.settings.monthly_budgets_usd),
+            *_of_batches(batches, ended),
             GaugeMetricFamily("voicefarm_usage_pending", "Syntheses whose usage is not in SQL yet.", pending),
         ]
 
@@ -193,3 +198,35 @@ def _of_usage(totals: Mapping[str, ProviderTotals]) -> Iterator[Metric]:
         characters.add_metric([name], of_provider.characters)
         cost.add_metric([name], float(of_provider.cost_usd))
     yield from (characters, cost)
+
+
+def _of_budgets(totals: Mapping[str, ProviderTotals], limits_usd: Mapping[str, Decimal]) -> Iterator[Metric]:
+    limit = GaugeMetricFamily(
+        "voicefarm_budget_dollars", "What a provider may cost in a month.", labels=["provider"]
+    )
+    spent = GaugeMetricFamily(
+        "voicefarm_budget_spent_dollars", "What it has cost this month, by UTC.", labels=["provider"]
+    )
+    for name, of_provider in totals.items():
+        if name in limits_usd:
+            limit.add_metric([name], float(limits_usd[name]))
+            if of_provider.month_cost_usd is not None:
+                spent.add_metric([name], float(of_provider.month_cost_usd))
+    yield from (limit, spent)
+
+
+def _of_batches(batches: Collection[Batch], ended_items: Mapping[Status, int]) -> Iterator[Metric]:
+    yield GaugeMetricFamily("voicefarm_batches", "Batches of pre-warming that have work left.", len(batches))
+    items = GaugeMetricFamily(
+        "voicefarm_batch_items", "Items of these batches that have not ended.", labels=["state"]
+    )
+    for state in (Status.QUEUED, Status.RUNNING):
+        items.add_metric([state], sum(batch.counts[state] for batch in batches))
+    ended = CounterMetricFamily(
+        "voicefarm_batch_items_ended",
+        "Items of batches, by how they have ended.",
+        labels=["state"],
+    )
+    for state, count in ended_items.items():
+        ended.add_metric([state], count)
+    yield from (items, ended)

@@ -29,6 +29,7 @@ from shared.log import configure_logging
 from shared.outcomes import Outcomes
 from shared.presence import HEARTBEAT_S, Presence, Worker
 from shared.priorities import Priority
+from shared.provider_stats import ProviderStats
 from shared.settings import Settings
 from shared.usage import BudgetWatch, Outbox, UsageReport, UsageWriter
 from workers.engine import Engine
@@ -92,7 +93,7 @@ def _begin_to_speak(**_: Any) -> None:
     budget_usd, report = settings.monthly_budgets_usd.get(spec.name), UsageReport(database, outbox)
     followers = (
         UsageWriter(database, outbox),
-        BudgetWatch(spec.name, budget_usd, report, Circuits(state)),
+        BudgetWatch(spec.name, budget_usd, report, Circuits(state), ProviderStats(state)),
     )
 
     def wake_followers() -> None:

@@ -31,6 +31,7 @@ shares, goes on. A batch is kept for a day after its end.
     voice:batch:{id}:failed   list  what failed and why, as JSON
     voice:batches             zset  every batch, by when it was made; no two have one score
     voice:batches:open        zset  those with something to do, likewise
+    voice:batches:ended             hash  items of all batches that have ended, by state; cached ones are none
     voice:missed…                   what interactive requests missed; see `misses`
 """
 

@@ -96,6 +96,12 @@ class Batches:
             ids = cast("list[bytes]", self._redis.zrange("voice:batches:open", 0, -1))
         return list(self._read([batch_id.decode() for batch_id in ids], failures=0).values())
 
+    def ended(self) -> dict[Status, int]:
+        """Give how many items have ended since the state Redis began, by state."""
+        with state_errors():
+            found = cast("dict[bytes, bytes]", self._redis.hgetall("voice:batches:ended"))
+        return {status: int(found.get(status.encode(), 0)) for status in Status if status.has_ended}
+
     def get(self, batch_id: str) -> Batch:
         """Give a batch, with all its failures.
 

@@ -6,7 +6,7 @@ local created_ms, finished_ms, cancelled_ms =
 if not created_ms then return 'gone' end
 if finished_ms or cancelled_ms then return 'ended' end
 redis.call('HSET', batch_key(id), 'cancelled_ms', now_ms())
-redis.call('HINCRBY', batch_key(id), 'cancelled', redis.call('LLEN', waiting_key(id)))
+count(id, 'cancelled', redis.call('LLEN', waiting_key(id)))
 redis.call('DEL', waiting_key(id))
 end_if_done(id, kept_ms)
 return 'cancelled'

@@ -1,5 +1,5 @@
 -- Shared by the scripts of pre-warming; the package's docstring tells what is under which key.
-local BATCHES, OPEN = 'voice:batches', 'voice:batches:open'
+local BATCHES, OPEN, ENDED = 'voice:batches', 'voice:batches:open', 'voice:batches:ended'
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -10,6 +10,12 @@ local function batch_key(id) return 'voice:batch:' .. id end
 local function waiting_key(id) return batch_key(id) .. ':waiting' end
 local function begun_key(id) return batch_key(id) .. ':begun' end
 local function failed_key(id) return batch_key(id) .. ':failed' end
+
+-- Count so many items by what became of them.
+local function count(id, outcome, number)
+  redis.call('HINCRBY', batch_key(id), outcome, number)
+  redis.call('HINCRBY', ENDED, outcome, number)
+end
 
 -- End a batch that has nothing more to do, and keep it for `kept_ms`.
 local function end_if_done(id, kept_ms)

@@ -4,7 +4,7 @@ local id, number, outcome, failure = unpack(ARGV, 1, 4)
 local kept_ms, most_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
 
 if redis.call('HDEL', begun_key(id), number) == 0 then return 0 end
-redis.call('HINCRBY', batch_key(id), outcome, 1)
+count(id, outcome, 1)
 if failure ~= '' then
   redis.call('RPUSH', failed_key(id), failure)
   redis.call('PEXPIRE', failed_key(id), most_ms)

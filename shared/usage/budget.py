@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from shared.circuits import Circuits
+    from shared.provider_stats import ProviderStats
     from shared.usage.report import UsageReport
 
 # How often it is looked what others have spent.
@@ -38,6 +39,7 @@ class BudgetWatch:
         limit_usd: Decimal | None,
         report: UsageReport,
         circuits: Circuits,
+        stats: ProviderStats,
         *,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -45,6 +47,7 @@ class BudgetWatch:
         self._limit_usd = limit_usd
         self._report = report
         self._circuits = circuits
+        self._stats = stats
         self._clock = clock
         self._woken = threading.Event()
 
@@ -69,6 +72,8 @@ class BudgetWatch:
     def once(self) -> None:
         """Hold the circuit open until the next month if the budget is spent, else let go of it.
 
+        Also takes down, for the metrics, how much of it is spent.
+
         Raises:
             StateUnavailable: Redis or the database cannot be reached; the circuit is as it was.
         """
@@ -77,11 +82,13 @@ class BudgetWatch:
             return
         now = self._clock()
         spent_usd = self._report.month_to_date(self._provider)
+        until_ms = round(_next_month(now).timestamp() * 1000)
+        self._stats.note_month(self._provider, spent_usd, until_ms)
         if spent_usd < self._limit_usd:
             self._circuits.release(self._provider)
         elif not self._circuits.is_held(self._provider):
             why = f"Its budget of {self._limit_usd:f} US dollars for {now:%B %Y} is spent ({spent_usd:f})."
-            self._circuits.hold_open(self._provider, round(_next_month(now).timestamp() * 1000), why)
+            self._circuits.hold_open(self._provider, until_ms, why)
             log.warning("budget_is_spent", provider=self._provider, limit_usd=str(self._limit_usd))
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="package")
 def farm(tmp_path_factory) -> Iterator[RunningFarm]:
     """A farm with an espeak pool, shared by this folder."""
-    with running_farm(tmp_path_factory.mktemp("farm")) as farm:
+    budgets = {"VOICEFARM_MONTHLY_BUDGETS_USD": '{"espeak": 1000}'}  # which speaks for nothing
+    with running_farm(tmp_path_factory.mktemp("farm"), env=budgets) as farm:
         yield farm
 
 

@@ -6,65 +6,25 @@ import re
 import time
 import uuid
 
-import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from shared.connections import worker_client
-from shared.presence import Presence, Worker
 from tests.edits import setting
 from tests.farm import running_farm, until
+from tests.integration.scraping import (
+    PROMETHEUS,
+    SYNTHESIZE,
+    ZAC,
+    Scrape,
+    scrape,
+    scrape_everything,
+    speak,
+    wait_until_the_budget_was_looked_at,
+)
 from tests.readme import README
-
-SYNTHESIZE = "/api/voice/synthesize"
-ZAC = "00000000-0000-0000-0001-000000000003"
-
-
-class Scrape:
-    """What one scrape saw."""
-
-    def __init__(self, text) -> None:
-        self.families = {family.name: family for family in text_string_to_metric_families(text)}
-        self._values = {
-            (sample.name, *sorted(sample.labels.items())): sample.value
-            for family in self.families.values()
-            for sample in family.samples
-        }
-
-    def __call__(self, name, **labels) -> float:
-        return self._values.get((name, *sorted(labels.items())), 0.0)
-
-
-# An SSL context for each would take most of the time of these tests.
-PROMETHEUS = httpx.Client(trust_env=False, verify=False, headers={"Connection": "close"})  # noqa: S501
-
-
-def scrape(url) -> Scrape:
-    """Scrape over a connection of its own, without a key."""
-    answer = PROMETHEUS.get(f"{url}/metrics")
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    return Scrape(answer.text)
-
-
-def speak(http, text=None, *, wait=20, **fields):
-    text = text or f"Counted {uuid.uuid4().hex[:8]}."
-    return http.post(SYNTHESIZE, json={"text": text, **fields}, headers={"Prefer": f"wait={wait}"})
 
 
 def test_the_table_in_the_readme_is_what_is_exported(farm, http, personalities):
-    voice = personalities.get(ZAC).voice_config
-    personalities.change(ZAC, setting(voice_config=voice.model_copy(update={"voices": {"espeak": "nobody"}})))
-    cloner = Worker("xtts_v2@test", "xtts_v2", 1, "cuda:0", 1, memory_bytes=1, device_memory_bytes=1)
-    presence = Presence(worker_client(farm.settings.state_url))
-    try:
-        speak(http)
-        speak(http, personality_id=ZAC)
-        presence.beat(cloner)
-        families = scrape(farm.url).families.values()
-    finally:
-        personalities.change(ZAC, setting(voice_config=voice))
-        presence.leave(cloner)
+    families = scrape_everything(farm, http, personalities).families.values()
     exported = {}
     for family in families:
         name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -135,6 +95,19 @@ def test_what_providers_did_is_counted_farm_wide(farm, http, personalities):
     assert (after("voicefarm_workers", **espeak), after("voicefarm_worker_slots", **espeak)) == (1, 2)
     assert after("voicefarm_cache_entries") > 0
     assert after("voicefarm_cache_bytes") > 10_000
+
+
+def test_batches_and_budgets_are_shown(farm, http):
+    wait_until_the_budget_was_looked_at(farm)
+    before = scrape(farm.url)
+    phrases = [f"Counted {uuid.uuid4().hex[:8]}." for _ in range(3)]
+    http.post("/api/voice/prewarm", json={"phrases": phrases, "qualities": ["fast"]})
+    ended = {"name": "voicefarm_batch_items_ended_total", "state": "succeeded"}
+    until(lambda: scrape(farm.url)(**ended) == before(**ended) + 3, "the items have ended")
+    after = scrape(farm.url)
+    assert after("voicefarm_batches") == after("voicefarm_batch_items", state="queued") == 0
+    assert after("voicefarm_budget_dollars", provider="espeak") == 1000
+    assert after("voicefarm_budget_spent_dollars", provider="espeak") == 0
 
 
 def test_nothing_that_was_said_and_nobodys_name_is_shown(farm, http):

@@ -104,6 +104,7 @@ def test_two_that_feed_at_once_count_each_item_once(farm, feeder):
     for item in stale:  # one that read them before and counts them only now
         farm.batches.settle(batch_id, item, Status.FAILED)
     assert counts(farm, batch_id) == {"succeeded": 10}
+    assert farm.batches.ended() == {Status.SUCCEEDED: 10, Status.FAILED: 0, Status.CANCELLED: 0}
 
 
 def test_one_feeds_at_a_time(farm, feeder):
@@ -218,6 +219,7 @@ def test_cancelling_stops_what_has_not_begun(farm, feeder):
     batch = farm.batches.get(batch_id)
     assert batch.finished_ms
     assert counts(farm, batch_id) == {"succeeded": 1, "cancelled": BEGUN_AT_ONCE + 7}
+    assert farm.batches.ended()[Status.CANCELLED] == BEGUN_AT_ONCE + 7
 
 
 def test_a_front_that_dies_while_it_cancels_leaves_that_to_the_feeder(farm, feeder):

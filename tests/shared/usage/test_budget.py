@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from shared.circuits import CIRCUITS, Circuits, CircuitState
 from shared.presence import Presence
+from shared.provider_stats import ProviderStats
 from shared.usage import BudgetWatch, Outbox, UsageReport, UsageWriter
 from tests.shared.usage.used import used, write_down
 
@@ -39,7 +40,8 @@ def watch(database, redis):
 
     def watch(times, now=NOW):
         report = UsageReport(database, Outbox(redis), clock=lambda: now)
-        BudgetWatch("espeak", times * PRICE, report, Circuits(redis), clock=lambda: now).once()
+        clock = {"clock": lambda: now}
+        BudgetWatch("espeak", times * PRICE, report, Circuits(redis), ProviderStats(redis), **clock).once()
         return Presence(redis).roll_call().circuit("espeak")
 
     return watch
@@ -69,8 +71,21 @@ def test_a_greater_budget_or_another_month_closes_it(spend, watch):
 def test_what_an_earlier_budget_held_is_let_go_of_when_there_is_none(redis, spend, watch, database):
     spend(3)
     assert watch(3) is CircuitState.OPEN
-    BudgetWatch("espeak", None, UsageReport(database, Outbox(redis)), Circuits(redis)).once()
+    report = UsageReport(database, Outbox(redis))
+    BudgetWatch("espeak", None, report, Circuits(redis), ProviderStats(redis)).once()
     assert Presence(redis).roll_call().circuit("espeak") is CircuitState.CLOSED
+
+
+def test_how_much_is_spent_is_told_until_the_month_ends(redis, spend, watch):
+    def told():
+        return ProviderStats(redis).totals(["espeak"])["espeak"].month_cost_usd
+
+    assert told() is None
+    spend(2)
+    watch(5)
+    assert told() == 2 * PRICE
+    watch(5, NOW - timedelta(days=62))
+    assert told() is None
 
 
 def test_a_budget_of_nothing_lets_nobody_through(watch):
