@@ -27,7 +27,7 @@ from shared.orders import Order
 from shared.outcomes import Outcomes
 from shared.personalities import Personalities
 from shared.presence import Presence
-from shared.prewarm import Batches, Feeder, Misses
+from shared.prewarm import Batches, Feeder, Misses, PrewarmRequest, read_start_lists
 from shared.provider_stats import ProviderStats
 from shared.rate_limit import RateLimit
 from shared.roster import Roster
@@ -71,10 +71,15 @@ class Farm:
     voice_holding: VoiceHolding
     batches: Batches
     misses: Misses
+    start_lists: tuple[PrewarmRequest, ...]
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Wire up a farm; opens no connection yet."""
+        """Wire up a farm; opens no connection yet.
+
+        Raises:
+            SettingsError: a setting names what there is not.
+        """
         state = front_client(settings.state_url)
         database = Database(settings.database_url)
         changes = Changes(state)
@@ -105,6 +110,7 @@ class Farm:
             voice_holding=VoiceHolding(state, presence),
             batches=Batches(state, ledger),
             misses=Misses(state, is_on=settings.suggestions),
+            start_lists=read_start_lists(settings),
         )
 
     def start(self) -> None:

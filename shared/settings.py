@@ -290,6 +290,17 @@ class Settings(BaseSettings):
         alias="VOICEFARM_SUGGESTIONS",
         description="Keep the texts that were missed most, for pre-warming to suggest; false: keep none.",
     )
+    prewarm_at_start: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        alias="VOICEFARM_PREWARM_AT_START",
+        description="Lists of phrases that are made when the farm starts, separated by commas: names of "
+        "those in `deploy/phrases`, such as `greetings-en`, or paths with a slash in them.",
+    )
+    prewarm_personalities: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        alias="VOICEFARM_PREWARM_PERSONALITIES",
+        description="Who speaks them, by name or ID, separated by commas. Default: the default personality.",
+    )
     job_deadline_seconds: int = Field(
         3600,
         ge=1,
@@ -344,7 +355,7 @@ class Settings(BaseSettings):
         description="The API key that the `voicefarm` command sends. Default: the state folder's admin key.",
     )
 
-    @field_validator("providers", mode="before")
+    @field_validator("providers", "prewarm_at_start", "prewarm_personalities", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

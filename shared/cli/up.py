@@ -29,6 +29,8 @@ from shared.cli.supervisor import Supervisor
 from shared.connections import front_client
 from shared.environments import PROJECT, Environment
 from shared.errors import SettingsError
+from shared.phrases import find_list
+from shared.prewarm.start import read_start_lists
 from shared.routing import Router
 from shared.sessions import issue_code
 from shared.settings import Settings
@@ -99,6 +101,7 @@ def up(port: int, flower_port: int, state: Path, engines: tuple[str, ...]) -> No
     given = Settings.load(VOICEFARM_STATE_DIR=str(state))
     wanted = _wanted(given, engines)
     router = Router.from_settings(given)
+    read_start_lists(given)
     programs = _programs(router, wanted)
     idle = _idle(router, wanted)
     with open_state_folder(state) as folder:
@@ -174,6 +177,9 @@ def _settings(folder: StateFolder, given: Settings, redis: EmbeddedRedis | None)
         # The programs run elsewhere than where a relative path was given.
         "VOICEFARM_MODEL_DIR": str(given.model_dir),
     }
+    if given.prewarm_at_start:
+        lists = (str(find_list(name).absolute()) for name in given.prewarm_at_start)
+        settings["VOICEFARM_PREWARM_AT_START"] = ",".join(lists)
     if given.google_credentials:
         settings["GOOGLE_APPLICATION_CREDENTIALS"] = str(given.google_credentials.absolute())
     if redis:

@@ -31,6 +31,7 @@ shares, goes on. A batch is kept for a day after its end.
     voice:batch:{id}:failed   list  what failed and why, as JSON
     voice:batches             zset  every batch, by when it was made; no two have one score
     voice:batches:open        zset  those with something to do, likewise
+    voice:batches:start       the last batch of what is made when the farm starts
     voice:missed…                   what interactive requests missed; see `misses`
 """
 
@@ -40,6 +41,7 @@ from shared.prewarm.misses import Miss, Misses
 from shared.prewarm.plan import Plan, plan
 from shared.prewarm.records import Batch, BatchStatus, FailedItem, Item
 from shared.prewarm.request import MAX_ITEMS, PrewarmRequest
+from shared.prewarm.start import read_start_lists
 
 __all__ = [
     "MAX_ITEMS",
@@ -54,4 +56,5 @@ __all__ = [
     "Plan",
     "PrewarmRequest",
     "plan",
+    "read_start_lists",
 ]

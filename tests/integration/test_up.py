@@ -238,6 +238,10 @@ def test_a_pool_that_is_killed_comes_back_and_says_so(running):
         ({"ENGINES": "xtts, espeak"}, "ENGINES has no xtts, espeak; there are xtts_v2, styletts2, all"),
         ({"VOICEFARM_CHAINS": "{"}, "VOICEFARM_CHAINS: is not valid JSON"),
         ({"VOICEFARM_PROVIDERS": "foo"}, "VOICEFARM_PROVIDERS: .* foo; .* espeak.*"),
+        (
+            {"VOICEFARM_PREWARM_AT_START": "hi"},
+            "VOICEFARM_PREWARM_AT_START: there is no list hi; there are .*",
+        ),
         ({"VOICEFARM_PROVIDERS": ","}, "No enabled provider can run here; 'voicefarm doctor' tells why"),
     ],
 )
