@@ -288,7 +288,8 @@ class Settings(BaseSettings):
     suggestions: bool = Field(
         default=True,
         alias="VOICEFARM_SUGGESTIONS",
-        description="Keep the texts that were missed most, for pre-warming to suggest; false: keep none.",
+        description="Keep the texts that were missed most, for pre-warming to suggest, and those that each "
+        "personality is asked for most, to make them anew when its voice changes; false: keep none.",
     )
     prewarm_at_start: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

@@ -89,6 +89,7 @@ class HitPath:
         self._farm.cache.note_asked(answer.audio)
         if question.method == "POST":
             self._farm.cache.requests.count("hits")
+            self._farm.demand.note_hit(answer.audio.key)
             self._metrics.count_answer("HIT", "audio", time.perf_counter() - began)
         headers = [
             *answer.headers,

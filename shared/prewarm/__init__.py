@@ -33,9 +33,11 @@ shares, goes on. A batch is kept for a day after its end.
     voice:batches:open        zset  those with something to do, likewise
     voice:batches:start       the last batch of what is made when the farm starts
     voice:missed…                   what interactive requests missed; see `misses`
+    voice:asked:{personality}…      what they asked for, hits included; see `demand`
 """
 
 from shared.prewarm.batches import Batches
+from shared.prewarm.demand import Demand
 from shared.prewarm.feeder import Feeder
 from shared.prewarm.misses import Miss, Misses
 from shared.prewarm.plan import Plan, plan
@@ -48,6 +50,7 @@ __all__ = [
     "Batch",
     "BatchStatus",
     "Batches",
+    "Demand",
     "FailedItem",
     "Feeder",
     "Item",

@@ -57,6 +57,7 @@ class Feeder:
             pause.wait(BUSY_PAUSE_S if is_busy else IDLE_PAUSE_S)
             try:
                 self._farm.misses.flush()
+                self._farm.demand.flush()
                 has_lease = self._has_lease()
                 if has_lease and not is_started:
                     begin_start_batch(self._farm)
