@@ -302,6 +302,22 @@ class Settings(BaseSettings):
         alias="VOICEFARM_PREWARM_PERSONALITIES",
         description="Who speaks them, by name or ID, separated by commas. Default: the default personality.",
     )
+    rewarm_seconds: int = Field(
+        30,
+        ge=1,
+        le=3600,
+        alias="VOICEFARM_REWARM_SECONDS",
+        description="How often Celery beat has the farm look for cached audio that is still asked for while "
+        "its time runs out, and for voices that have changed.",
+    )
+    rewarm_phrases: int = Field(
+        100,
+        ge=0,
+        le=300,
+        alias="VOICEFARM_REWARM_PHRASES",
+        description="How much of what a personality is asked for most is made anew when its voice has "
+        "changed; 0: nothing.",
+    )
     job_deadline_seconds: int = Field(
         3600,
         ge=1,

@@ -34,6 +34,7 @@ shares, goes on. A batch is kept for a day after its end.
     voice:batches:start       the last batch of what is made when the farm starts
     voice:missed…                   what interactive requests missed; see `misses`
     voice:asked:{personality}…      what they asked for, hits included; see `demand`
+    voice:rewarm:…                  which voices have changed since; see `rewarming`
 """
 
 from shared.prewarm.batches import Batches
@@ -43,6 +44,7 @@ from shared.prewarm.misses import Miss, Misses
 from shared.prewarm.plan import Plan, plan
 from shared.prewarm.records import Batch, BatchStatus, FailedItem, Item
 from shared.prewarm.request import MAX_ITEMS, PrewarmRequest
+from shared.prewarm.rewarming import Rewarmer
 from shared.prewarm.start import read_start_lists
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Misses",
     "Plan",
     "PrewarmRequest",
+    "Rewarmer",
     "plan",
     "read_start_lists",
 ]

@@ -111,6 +111,8 @@ class Demand:
             StateUnavailable: Redis failed.
         """
         name = f"voice:asked:{personality_id}"
+        if limit == 0:  # Redis would give all
+            return []
         with state_errors():
             ranked = cast("list[bytes]", self._redis.zrevrange(name, 0, limit - 1))
             about = self._redis.hmget(f"{name}:about", ranked) if ranked else []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.provider_stats import ProviderTotals
 
 # Until a provider has spoken: about 160 words a minute, spoken as fast as it sounds.
-_CHARACTERS_A_SECOND = 15.0
+CHARACTERS_A_SECOND = 15.0
 _REAL_TIME_FACTOR = 1.0
 # Of mono speech at 24 kHz; the compressed ones as the README has them.
 _BYTES_A_SECOND = {
@@ -150,4 +150,4 @@ class _Estimate:
 def _characters_a_second(totals: ProviderTotals | None) -> float:
     if totals and totals.characters and totals.audio_s:
         return totals.characters / totals.audio_s
-    return _CHARACTERS_A_SECOND
+    return CHARACTERS_A_SECOND
