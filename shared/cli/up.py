@@ -93,8 +93,8 @@ def _install_torch() -> None:
 def up(port: int, flower_port: int, state: Path, engines: tuple[str, ...]) -> None:
     """Run the farm here until Ctrl-C.
 
-    Starts the API with its page, the worker pools that can run here, Flower, and a Redis unless REDIS_HOST
-    names one. Two farms run side by side on ports and state folders of their own.
+    Starts the API with its page, the worker pools that can run here, Celery beat, Flower, and a Redis unless
+    REDIS_HOST names one. Two farms run side by side on ports and state folders of their own.
     """
     if engines:
         _install_torch()

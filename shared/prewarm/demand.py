@@ -1,6 +1,6 @@
 """What each personality is asked for, hits included, and how much lately: what a changed voice says first.
 
-A hit pays an addition; Redis is told behind it, once for all that a front was asked for meanwhile.
+A hit pays an addition; Redis is told behind it, every few seconds, once for all hits on one request.
 
     voice:asked:{personality}         zset  requests by a logarithm of how often lately; see `common.lua`
     voice:asked:{personality}:about   hash  the requests, text and all
@@ -9,6 +9,7 @@ A hit pays an addition; Redis is told behind it, once for all that a front was a
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,6 +62,7 @@ class Demand:
         self._lock = threading.Lock()
         self._known: LRUCache[str, _Known] = LRUCache(_MAX_KNOWN)
         self._counts: Counter[str] = Counter()
+        self._flushed_at = float("-inf")
 
     def note(self, order: Order) -> None:
         """Count a request, hit or miss."""
@@ -77,12 +79,17 @@ class Demand:
             with self._lock:
                 self._counts[key] += 1
 
-    def flush(self) -> None:
-        """Tell Redis what was counted since the last time; what is counted meanwhile waits for the next.
+    def flush(self, *, every_s: float = 0.0) -> None:
+        """Tell Redis what was counted since the last time, unless that was less than `every_s` ago.
+
+        What is counted meanwhile waits for the next time, or is lost with the process.
 
         Raises:
             StateUnavailable: Redis failed; some are not counted.
         """
+        if time.monotonic() - self._flushed_at < every_s:
+            return
+        self._flushed_at = time.monotonic()
         with self._lock:
             counts, self._counts = self._counts, Counter()
             # Looking them up keeps those that are asked for.

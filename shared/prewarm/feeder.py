@@ -29,6 +29,7 @@ BEGUN_AT_ONCE = 32
 WAITING_AT_ONCE = 64
 BUSY_PAUSE_S = 0.25
 IDLE_PAUSE_S = 1.0
+DEMAND_FLUSHED_EVERY_S = 5.0
 _LEASE_S = 5.0
 _NOT_CACHED = "It was spoken, but the cache did not take it: it is too large, or its voice has changed since."
 _OVERDUE = "Nobody could speak it within a day."
@@ -57,7 +58,7 @@ class Feeder:
             pause.wait(BUSY_PAUSE_S if is_busy else IDLE_PAUSE_S)
             try:
                 self._farm.misses.flush()
-                self._farm.demand.flush()
+                self._farm.demand.flush(every_s=DEMAND_FLUSHED_EVERY_S)
                 has_lease = self._has_lease()
                 if has_lease and not is_started:
                     begin_start_batch(self._farm)

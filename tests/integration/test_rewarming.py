@@ -62,7 +62,7 @@ def test_what_a_list_holds_is_made_once_however_often_fronts_start(farm, http):
     until(lambda: batches(http), "a batch waits for a worker")
     [batch] = batches(http)
     assert (batch["total"], batch["counts"]["queued"]) == (2, 2)
-    farm["web"].stop()
+    farm["web"].kill()
     for program in ("web", "espeak"):
         farm[program].start()
     farm.wait_until_it_answers()

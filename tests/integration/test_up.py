@@ -150,6 +150,11 @@ def test_flower_asks_for_the_password_in_the_state_folder(running):
         assert client.get(running.flower_url, auth=("admin", password)).status_code == 200
 
 
+def test_the_clock_runs_with_its_file_in_the_state_folder(running):
+    until(lambda: list(running.state.glob("beat-schedule*")), "it has one")
+    assert running.program("beat").is_running()
+
+
 def test_no_secret_is_printed_or_stands_on_a_command_line(running):
     names = ("admin.key", "flower.password", "redis.password")
     secrets = [(running.state / name).read_text().strip() for name in names]
