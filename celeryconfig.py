@@ -4,6 +4,7 @@ import os
 
 from kombu import Queue
 
+from shared import clock
 from shared.catalog import CATALOG
 from shared.priorities import Priority
 from shared.settings import Settings
@@ -25,6 +26,7 @@ broker_transport_options = {
 }
 
 task_queues = [Queue(priority.queue(name)) for name in CATALOG for priority in Priority]
+task_queues.append(Queue(clock.QUEUE))
 task_default_queue = next(iter(CATALOG))
 task_create_missing_queues = False
 
@@ -48,3 +50,12 @@ worker_consumer = "workers.consumer:Consumer"
 worker_enable_remote_control = True
 # A worker process ends a synthesis that takes too long itself, or else itself; this is for one that cannot.
 task_time_limit = _settings.synthesis_timeout_seconds + 15
+
+# One that nobody could answer within its period has been followed by the next.
+beat_schedule = {
+    clock.TASK: {
+        "task": clock.TASK,
+        "schedule": _settings.rewarm_seconds,
+        "options": {"queue": clock.QUEUE, "expires": _settings.rewarm_seconds},
+    }
+}

@@ -27,7 +27,7 @@ from shared.orders import Order
 from shared.outcomes import Outcomes
 from shared.personalities import Personalities
 from shared.presence import Presence
-from shared.prewarm import Batches, Feeder, Misses
+from shared.prewarm import Batches, Demand, Feeder, Misses, PrewarmRequest, read_start_lists
 from shared.provider_stats import ProviderStats
 from shared.rate_limit import RateLimit
 from shared.roster import Roster
@@ -72,10 +72,16 @@ class Farm:
     voice_holding: VoiceHolding
     batches: Batches
     misses: Misses
+    demand: Demand
+    start_lists: tuple[PrewarmRequest, ...]
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Wire up a farm; opens no connection yet."""
+        """Wire up a farm; opens no connection yet.
+
+        Raises:
+            SettingsError: a setting names what there is not.
+        """
         state = front_client(settings.state_url)
         database = Database(settings.database_url)
         changes = Changes(state)
@@ -107,6 +113,8 @@ class Farm:
             voice_holding=VoiceHolding(state, presence),
             batches=Batches(state, ledger),
             misses=Misses(state, is_on=settings.suggestions),
+            demand=Demand(state, is_on=settings.suggestions),
+            start_lists=read_start_lists(settings),
         )
 
     def start(self) -> None:
@@ -172,6 +180,7 @@ class Farm:
             return None
         if found is not None:
             self.cache.requests.count("hits")
+            self.demand.note(order)
         return found
 
     def _keep(self, order: Order, hit: CachedAudio) -> Job:
@@ -220,6 +229,7 @@ class Farm:
         if submitted.how != "repeated":
             self.cache.requests.count("misses" if submitted.how == "new" else "coalesced")
             self.misses.note(order)
+            self.demand.note(order)
         about = log_fields(submitted.rendering_id) | {"job_id": submitted.job_id}
         log.info("job_submitted", how=submitted.how, provider=provider, **about)
         return submitted.job

@@ -54,7 +54,7 @@ def configure_logging(level: str, form: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Celery and its transport say much at "info" that the farm's own events say better.
-    for chatty in ("celery.worker.strategy", "celery.app.trace", "kombu", "amqp"):
+    for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "amqp"):
         logging.getLogger(chatty).setLevel(
             max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()])
         )

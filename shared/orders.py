@@ -35,6 +35,11 @@ class Order:
     looked_at_ms: int
     """That moment by the ledger's clock; audio made since will do."""
 
+    @property
+    def normalized(self) -> SpeechRequest:
+        """The request with its text as it is spoken, so that requests for the same are the same."""
+        return self.request.model_copy(update={"text": self.utterance.text})
+
     @classmethod
     def of(
         cls,

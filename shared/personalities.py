@@ -128,6 +128,12 @@ class Personalities:
         # Sorted here, because every database has an order of its own.
         return tuple(sorted(everyone, key=lambda personality: personality.name))
 
+    def voice_revisions(self) -> dict[str, int | None]:
+        """Give everyone's voice revision by ID; None where one is not active."""
+        columns = select(PersonalityRow.id, PersonalityRow.is_active, PersonalityRow.voice_revision)
+        with self._database.session() as session:
+            return {row.id: row.voice_revision if row.is_active else None for row in session.execute(columns)}
+
     def seed_examples(self) -> None:
         """Put the three examples into an empty table; what was deleted later stays deleted."""
         quicker = suppress(Conflict)  # another process that starts at the same time

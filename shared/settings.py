@@ -288,7 +288,35 @@ class Settings(BaseSettings):
     suggestions: bool = Field(
         default=True,
         alias="VOICEFARM_SUGGESTIONS",
-        description="Keep the texts that were missed most, for pre-warming to suggest; false: keep none.",
+        description="Keep the texts that were missed most, for pre-warming to suggest, and those that each "
+        "personality is asked for most, to make them anew when its voice changes; false: keep none.",
+    )
+    prewarm_at_start: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        alias="VOICEFARM_PREWARM_AT_START",
+        description="Lists of phrases that are made when the farm starts, separated by commas: names of "
+        "those in `deploy/phrases`, such as `greetings-en`, or paths with a slash in them.",
+    )
+    prewarm_personalities: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        alias="VOICEFARM_PREWARM_PERSONALITIES",
+        description="Who speaks them, by name or ID, separated by commas. Default: the default personality.",
+    )
+    rewarm_seconds: int = Field(
+        30,
+        ge=1,
+        le=3600,
+        alias="VOICEFARM_REWARM_SECONDS",
+        description="How often Celery beat has the farm look for cached audio that is still asked for while "
+        "its time runs out, and for voices that have changed.",
+    )
+    rewarm_phrases: int = Field(
+        100,
+        ge=0,
+        le=300,
+        alias="VOICEFARM_REWARM_PHRASES",
+        description="How much of what a personality is asked for most is made anew when its voice has "
+        "changed; 0: nothing.",
     )
     job_deadline_seconds: int = Field(
         3600,
@@ -355,7 +383,7 @@ class Settings(BaseSettings):
         description="The API key that the `voicefarm` command sends. Default: the state folder's admin key.",
     )
 
-    @field_validator("providers", mode="before")
+    @field_validator("providers", "prewarm_at_start", "prewarm_personalities", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -31,7 +31,7 @@ def settings_table() -> str:
     rows = ["| variable | type | default | meaning |", "|---|---|---|---|"]
     for field in Settings.model_fields.values():
         default = field.default if field.default is not PydanticUndefined else field.default_factory()
-        shown = "" if default is None or default == {} else f"`{shown_default(default)}`"
+        shown = "" if default in (None, (), {}) else f"`{shown_default(default)}`"
         rows.append(f"| `{field.alias}` | {type_name(field.annotation)} | {shown} | {field.description} |")
     return "\n".join(rows) + "\n"
 

@@ -86,8 +86,10 @@ class HitPath:
         answer = self._recall(question, environ["HTTP_AUTHORIZATION"])
         if answer is None:
             return self._learn(question, environ, start_response)
+        self._farm.cache.note_asked(answer.audio)
         if question.method == "POST":
             self._farm.cache.requests.count("hits")
+            self._farm.demand.note_hit(answer.audio.key)
             self._metrics.count_answer("HIT", "audio", time.perf_counter() - began)
         headers = [
             *answer.headers,

@@ -17,17 +17,19 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.exceptions import SecurityWarning, TimeLimitExceeded, WorkerLostError
 from kombu.transport.redis import Channel
 
+from shared import clock
 from shared.cache import AudioCache
 from shared.catalog import CATALOG
 from shared.circuits import Circuits
 from shared.connections import worker_client
 from shared.database import Database
-from shared.doorbell import Doorbell
+from shared.doorbell import TASK, Doorbell
 from shared.errors import VoicefarmError
 from shared.ledger import Ledger, Sweep, log_fields
 from shared.log import configure_logging
 from shared.outcomes import Outcomes
 from shared.presence import HEARTBEAT_S, Presence, Worker
+from shared.prewarm import Rewarmer
 from shared.priorities import Priority
 from shared.provider_stats import ProviderStats
 from shared.settings import Settings
@@ -63,7 +65,7 @@ _changed = threading.Event()
 def pool_spec() -> ProviderSpec:
     """Give the provider of this pool: that of the queues it consumes."""
     queues = list(app.amqp.queues.consume_from)
-    if queues[0] not in CATALOG or set(queues[1:]) - {Priority.PREWARM.queue(queues[0])}:
+    if queues[0] not in CATALOG or set(queues[1:]) - {clock.QUEUE, Priority.PREWARM.queue(queues[0])}:
         raise SystemExit(
             f"A pool serves one provider: start it with --queues and one of {', '.join(CATALOG)}."
         )
@@ -72,8 +74,9 @@ def pool_spec() -> ProviderSpec:
 
 @signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator]
 def _consume_what_can_wait(**_: Any) -> None:
-    """Have the pool take from its provider's second queue, too, while nothing is in the first."""
+    """Have the pool take from the clock's queue and its provider's second one, while its first is empty."""
     queues = app.amqp.queues
+    queues.select_add(queues[clock.QUEUE])
     queues.select_add(queues[Priority.PREWARM.queue(pool_spec().name)])
 
 
@@ -101,13 +104,15 @@ def _begin_to_speak(**_: Any) -> None:
             follower.wake()
 
     engine = Engine(spec, settings)
+    # Speech goes on without a cache, so nobody waits for one.
+    cache = AudioCache.from_settings(settings, worker_client(settings.audio_url, retries=1))
+    app.rewarmer = Rewarmer.from_settings(settings, state, cache, database)
     app.renderer = Renderer(
         engine,
         settings,
         worker=f"{spec.name}:{os.getpid()}",
         ledger=Ledger.from_settings(settings, state),
-        # Speech goes on without a cache, so nobody waits for one.
-        cache=AudioCache.from_settings(settings, worker_client(settings.audio_url, retries=1)),
+        cache=cache,
         presence=Presence(state),
         outcomes=Outcomes(state),
         doorbell=Doorbell(app),
@@ -157,11 +162,11 @@ def _begin_threads(worker: Any) -> Engine:
 
 
 def _end_when_worn(tasks: int) -> Callable[..., None]:
-    """Make what counts tasks, and after so many ends this process as a supervisor would; 0: never."""
+    """Make what counts syntheses, and after so many ends this process as a supervisor would; 0: never."""
     done = itertools.count(1)
 
-    def count(**_: Any) -> None:
-        if next(done) == tasks:
+    def count(sender: Any, **_: Any) -> None:
+        if sender.name == TASK and next(done) == tasks:
             log.info("worker_worn", tasks=tasks)
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -179,9 +184,9 @@ def _end_threads(**_: Any) -> None:
 
 
 @signals.task_failure.connect  # type: ignore[untyped-decorator]
-def _tell_what_was_lost(exception: Exception, args: Sequence[str], **_: Any) -> None:
+def _tell_what_was_lost(sender: Any, exception: Exception, args: Sequence[str], **_: Any) -> None:
     """Name the rendering whose process died or took too long; Celery's own line names its message only."""
-    if isinstance(exception, (TimeLimitExceeded, WorkerLostError)):
+    if sender.name == TASK and isinstance(exception, (TimeLimitExceeded, WorkerLostError)):
         fields = {"provider": pool_spec().name, **log_fields(args[0])}
         log.error("attempt_lost", error=type(exception).__name__, **fields)
 

@@ -7,8 +7,10 @@
 --   voice:bytes                  hash   bytes of each personality that has entries
 --   voice:revisions              hash   the oldest voice revision of a personality that is taken in
 --   voice:stats                  hash   counters
+--   voice:expiring               set    keys of entries that were asked for in the second half of their time
 
 local BYTES, REVISIONS, STATS = 'voice:bytes', 'voice:revisions', 'voice:stats'
+local EXPIRING = 'voice:expiring'
 
 local function now_ms()
   local time = redis.call('TIME')

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _DROP_BATCH = 500
 _ASKED_AT_ONCE = 1000
+_EXTENDED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,11 @@ class AudioCache:
     def __init__(self, redis: Redis, *, ttl_s: float, degraded_ttl_s: float, max_size_bytes: int) -> None:
         self._redis = redis
         self.requests = RequestCounter(redis)
-        self._ttl_s = ttl_s
+        self.ttl_s = ttl_s
         self._degraded_ttl_s = degraded_ttl_s
         self._max_size_bytes = max_size_bytes
         self._scripts = {
-            name: load_script(redis, "shared.cache", name) for name in ("store", "drop", "tally")
+            name: load_script(redis, "shared.cache", name) for name in ("store", "drop", "extend", "tally")
         }
 
     @classmethod
@@ -104,13 +105,34 @@ class AudioCache:
         )
 
     def look(self, key: str) -> CachedAudio | None:
-        """Give the entry under a key."""
+        """Give the entry under a key, to somebody who asked for it."""
         halves = self._redis.mget(f"voice:audio:{key}", f"voice:metadata:{key}")
         data, about = cast("list[bytes | None]", halves)
         metadata = about and Metadata.from_json(about)
         if data is None or not metadata:
             return None
-        return CachedAudio(key, data, metadata)
+        found = CachedAudio(key, data, metadata)
+        self.note_asked(found)
+        return found
+
+    def note_asked(self, audio: CachedAudio) -> None:
+        """Note that an entry was asked for, if that is in the second half of its time."""
+        about = audio.metadata
+        if about.expires_ms / 1000 - time.time() < self.ttl_s / 2 and not about.degraded:
+            self.requests.note_expiring(audio.key)
+
+    def extend(self, most: int) -> int:
+        """Give up to about `most` entries that were noted their full time again; says how many live on.
+
+        Both halves of an entry get one end. What is degraded keeps its own: it is to be made better.
+        """
+        looked_at = extended = 0
+        while looked_at < most:
+            taken, living_on = self._scripts["extend"](args=[int(self.ttl_s * 1000), _EXTENDED_AT_ONCE])
+            if not taken:
+                break
+            looked_at, extended = looked_at + taken, extended + living_on
+        return extended
 
     def holding(self, keys: Sequence[str]) -> list[bool]:
         """Tell of each of these keys whether it has a whole entry, without reading any."""
@@ -126,7 +148,7 @@ class AudioCache:
         """Keep audio for its time to live; False when it is too large for an entry or its voice is gone."""
         if len(audio.data) > self._max_size_bytes:
             return False
-        ttl_s = self._degraded_ttl_s if audio.degraded else self._ttl_s
+        ttl_s = self._degraded_ttl_s if audio.degraded else self.ttl_s
         metadata = Metadata(
             personality_id=utterance.personality_id,
             voice_revision=utterance.voice_revision,

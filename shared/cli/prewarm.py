@@ -9,6 +9,7 @@ import click
 
 from shared.cli.client import FarmClient
 from shared.models import AudioFormat, Quality
+from shared.phrases import PhraseList
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,23 +42,28 @@ _ENDS = ("succeeded", "failed", "cancelled")
     type=click.Choice([f.value for f in AudioFormat]),
     help="May be repeated. Default: wav.",
 )
-@click.option("--language", metavar="TAG", help="Such as en, en-US or zh-CN. Default: each personality's.")
+@click.option(
+    "--language",
+    metavar="TAG",
+    help="Such as en, en-US or zh-CN. Default: the file's, else each personality's.",
+)
 @click.option("--dry-run", is_flag=True, help="Only tell what it would take.")
 def prewarm(
     file: TextIO, personalities: tuple[str, ...], language: str | None, *, dry_run: bool, **asked: Any
 ) -> None:
     """Have a running farm make every phrase of FILE, one a line, so that it is cached when asked for.
 
-    '-' is standard input. What is asked for meanwhile goes first. An interrupt leaves the farm at work. Ends
-    with 1 if any failed. Needs a key of scope manage.
+    '-' is standard input. Lines that begin with '#' are comments; '# language: de' tells theirs. What is
+    asked for meanwhile goes first. An interrupt leaves the farm at work. Ends with 1 if any failed. Needs a
+    key of scope manage.
     """
-    phrases = _phrases(file)
+    listed = _listed(file)
     with FarmClient(Settings.load()) as farm:
         body: dict[str, Any] = {name: list(values) for name, values in asked.items() if values}
-        body |= {"phrases": phrases, "dry_run": dry_run}
+        body |= {"phrases": listed.phrases, "dry_run": dry_run}
         if personalities:
             body["personality_ids"] = [farm.personality_id(name) for name in personalities]
-        if language:
+        if language := language or listed.language:
             body["language"] = language
         answer = farm.request("POST", "/api/voice/prewarm", json=body)
         if dry_run:
@@ -69,15 +75,14 @@ def prewarm(
         raise click.exceptions.Exit(1)
 
 
-def _phrases(file: TextIO) -> list[str]:
-    """Give the lines with something in them, each once."""
+def _listed(file: TextIO) -> PhraseList:
     try:
-        phrases = list(dict.fromkeys(filter(None, (line.strip() for line in file))))
+        listed = PhraseList.parse(file)
     except UnicodeDecodeError as error:
         raise click.ClickException(f"{file.name} is not valid UTF-8") from error
-    if not phrases:
+    if not listed.phrases:
         raise click.ClickException(f"There is no phrase in {file.name}")
-    return phrases
+    return listed
 
 
 def _follow(farm: FarmClient, url: str, batch: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ from shared.cli.supervisor import Supervisor
 from shared.connections import front_client
 from shared.environments import PROJECT, Environment
 from shared.errors import SettingsError
+from shared.phrases import find_list
+from shared.prewarm.start import read_start_lists
 from shared.routing import Router
 from shared.sessions import issue_code
 from shared.settings import Settings
@@ -91,14 +93,15 @@ def _install_torch() -> None:
 def up(port: int, flower_port: int, state: Path, engines: tuple[str, ...]) -> None:
     """Run the farm here until Ctrl-C.
 
-    Starts the API with its page, the worker pools that can run here, Flower, and a Redis unless REDIS_HOST
-    names one. Two farms run side by side on ports and state folders of their own.
+    Starts the API with its page, the worker pools that can run here, Celery beat, Flower, and a Redis unless
+    REDIS_HOST names one. Two farms run side by side on ports and state folders of their own.
     """
     if engines:
         _install_torch()
     given = Settings.load(VOICEFARM_STATE_DIR=str(state))
     wanted = _wanted(given, engines)
     router = Router.from_settings(given)
+    read_start_lists(given)
     programs = _programs(router, wanted)
     idle = _idle(router, wanted)
     with open_state_folder(state) as folder:
@@ -176,6 +179,9 @@ def _settings(folder: StateFolder, given: Settings, redis: EmbeddedRedis | None)
         # The programs run elsewhere than where a relative path was given.
         "VOICEFARM_MODEL_DIR": str(given.model_dir),
     }
+    if given.prewarm_at_start:
+        lists = (str(find_list(name).absolute()) for name in given.prewarm_at_start)
+        settings["VOICEFARM_PREWARM_AT_START"] = ",".join(lists)
     if given.google_credentials:
         settings["GOOGLE_APPLICATION_CREDENTIALS"] = str(given.google_credentials.absolute())
     if redis:

@@ -31,22 +31,29 @@ shares, goes on. A batch is kept for a day after its end.
     voice:batch:{id}:failed   list  what failed and why, as JSON
     voice:batches             zset  every batch, by when it was made; no two have one score
     voice:batches:open        zset  those with something to do, likewise
-    voice:batches:ended             hash  items of all batches that have ended, by state; cached ones are none
+    voice:batches:ended       hash  items of all batches that have ended, by state; cached ones are none
+    voice:batches:start       the last batch of what is made when the farm starts
     voice:missed…                   what interactive requests missed; see `misses`
+    voice:asked:{personality}…      what they asked for, hits included; see `demand`
+    voice:rewarm:…                  which voices have changed since; see `rewarming`
 """
 
 from shared.prewarm.batches import Batches
+from shared.prewarm.demand import Demand
 from shared.prewarm.feeder import Feeder
 from shared.prewarm.misses import Miss, Misses
 from shared.prewarm.plan import Plan, plan
 from shared.prewarm.records import Batch, BatchStatus, FailedItem, Item
 from shared.prewarm.request import MAX_ITEMS, PrewarmRequest
+from shared.prewarm.rewarming import Rewarmer
+from shared.prewarm.start import read_start_lists
 
 __all__ = [
     "MAX_ITEMS",
     "Batch",
     "BatchStatus",
     "Batches",
+    "Demand",
     "FailedItem",
     "Feeder",
     "Item",
@@ -54,5 +61,7 @@ __all__ = [
     "Misses",
     "Plan",
     "PrewarmRequest",
+    "Rewarmer",
     "plan",
+    "read_start_lists",
 ]

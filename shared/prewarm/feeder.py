@@ -14,6 +14,7 @@ from shared.ledger import Status
 from shared.orders import Order
 from shared.prewarm.batches import PATIENCE_MS
 from shared.prewarm.records import BatchStatus, FailedItem
+from shared.prewarm.start import begin_start_batch
 from shared.priorities import Priority
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ BEGUN_AT_ONCE = 32
 WAITING_AT_ONCE = 64
 BUSY_PAUSE_S = 0.25
 IDLE_PAUSE_S = 1.0
+DEMAND_FLUSHED_EVERY_S = 5.0
 _LEASE_S = 5.0
 _NOT_CACHED = "It was spoken, but the cache did not take it: it is too large, or its voice has changed since."
 _OVERDUE = "Nobody could speak it within a day."
@@ -51,12 +53,17 @@ class Feeder:
 
     def _run(self) -> None:
         pause = threading.Event()
-        is_busy = False
+        is_busy, is_started = False, not self._farm.start_lists
         while True:
             pause.wait(BUSY_PAUSE_S if is_busy else IDLE_PAUSE_S)
             try:
                 self._farm.misses.flush()
-                is_busy = self._has_lease() and self.once()
+                self._farm.demand.flush(every_s=DEMAND_FLUSHED_EVERY_S)
+                has_lease = self._has_lease()
+                if has_lease and not is_started:
+                    begin_start_batch(self._farm)
+                    is_started = True
+                is_busy = has_lease and self.once()
             except VoicefarmError as error:
                 log.warning("feeding_failed", code=error.code, detail=error.detail)
 

@@ -2,7 +2,7 @@
 
 A miss counts one, and half of it a day later. A request pays an append to a list; Redis is told behind it.
 
-    voice:missed         zset  what was missed, by a logarithm of how often lately; see `miss.lua`
+    voice:missed         zset  what was missed, by a logarithm of how often lately; see `common.lua`
     voice:missed:about   hash  the request, text and all
     voice:missed:counts  hash  how often it was missed since it is in the list
 """
@@ -54,7 +54,7 @@ class Misses:
     def note(self, order: Order) -> None:
         """Count a request that was not in the cache."""
         if self._is_on:
-            self._untold.append(order.request.model_copy(update={"text": order.utterance.text}))
+            self._untold.append(order.normalized)
 
     def flush(self) -> None:
         """Tell Redis what was counted since the last time; what is counted meanwhile waits for the next.
@@ -65,7 +65,7 @@ class Misses:
         while self._untold:
             request = self._untold.popleft()
             with state_errors():
-                self._script(args=[_name(request), request.model_dump_json(), HALF_LIFE_MS, MAX_KEPT])
+                self._script(args=[request_name(request), request.model_dump_json(), HALF_LIFE_MS, MAX_KEPT])
 
     def top(self, limit: int) -> list[Miss]:
         """Give what was missed most lately, first what was missed most.
@@ -92,6 +92,7 @@ class Misses:
         ]
 
 
-def _name(request: SpeechRequest) -> str:
+def request_name(request: SpeechRequest) -> str:
+    """Name a request in a ranking: one alike in every field has the same."""
     fields = json.dumps(request.model_dump(mode="json"), sort_keys=True)
     return hashlib.sha256(fields.encode()).hexdigest()[:32]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.connections import state_errors
-from shared.errors import VoicefarmError
+from shared.errors import NoProvider, StateUnavailable, VoicefarmError
 from shared.models import AudioFormat
 from shared.orders import Order
 from shared.prewarm.records import Item
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.provider_stats import ProviderTotals
 
 # Until a provider has spoken: about 160 words a minute, spoken as fast as it sounds.
-_CHARACTERS_A_SECOND = 15.0
+CHARACTERS_A_SECOND = 15.0
 _REAL_TIME_FACTOR = 1.0
 # Of mono speech at 24 kHz; the compressed ones as the README has them.
 _BYTES_A_SECOND = {
@@ -52,14 +52,23 @@ class Plan:
         return len(self.items) + self.already_cached
 
 
-def plan(farm: Farm, requests: Sequence[SpeechRequest], *, epoch: bytes, lenient: bool = False) -> Plan:
-    """Work out what it takes to have all these in the cache; `lenient` leaves out what cannot be spoken now.
+def plan(
+    farm: Farm,
+    requests: Sequence[SpeechRequest],
+    *,
+    epoch: bytes,
+    lenient: bool = False,
+    patient: bool = False,
+) -> Plan:
+    """Work out what it takes to have all these in the cache.
+
+    `lenient` leaves out what cannot be spoken; `patient` takes in what only waits for somebody to speak it.
 
     Raises:
         NotFound, NoVoiceSample, LanguageNotSupported, NoProvider: as when one of them was asked for.
         StateUnavailable: Redis or the database cannot be reached.
     """
-    routed = list(_routed(farm, requests, epoch, lenient=lenient))
+    routed = list(_routed(farm, requests, epoch, lenient=lenient, patient=patient))
     with state_errors():
         held = farm.cache.holding([order.key for order, _ in routed])
     missing = [pair for pair, is_held in zip(routed, held, strict=True) if not is_held]
@@ -76,12 +85,12 @@ def plan(farm: Farm, requests: Sequence[SpeechRequest], *, epoch: bytes, lenient
 
 
 def _routed(
-    farm: Farm, requests: Sequence[SpeechRequest], epoch: bytes, *, lenient: bool
-) -> Iterator[tuple[Order, str]]:
+    farm: Farm, requests: Sequence[SpeechRequest], epoch: bytes, *, lenient: bool, patient: bool
+) -> Iterator[tuple[Order, str | None]]:
     """Give each request worked out, with who would speak it now."""
     roll_call = farm.presence.roll_call()
     found: dict[str | None, Personality] = {}
-    providers: dict[tuple[object, ...], str] = {}
+    providers: dict[tuple[object, ...], str | None] = {}
     for request in requests:
         try:
             whose = request.personality_id
@@ -91,12 +100,23 @@ def _routed(
             spoken = order.utterance
             alike = (spoken.personality_id, spoken.language, spoken.quality, spoken.provider, spoken.fallback)
             if alike not in providers:
-                providers[alike] = farm.router.route(spoken, order.voice, roll_call).provider
+                providers[alike] = _speaker(farm, order, patient=patient)
+        except StateUnavailable:
+            raise
         except VoicefarmError:
             if not lenient:
                 raise
         else:
             yield order, providers[alike]
+
+
+def _speaker(farm: Farm, order: Order, *, patient: bool) -> str | None:
+    try:
+        return farm.router.route(order.utterance, order.voice, order.roll_call).provider
+    except NoProvider:
+        if not patient:
+            raise
+        return None
 
 
 class _Estimate:
@@ -105,10 +125,10 @@ class _Estimate:
     def __init__(self, farm: Farm, roll_call: RollCall | None) -> None:
         self._settings, self._catalog = farm.settings, farm.router.catalog
         self._totals = farm.stats.totals(farm.router.names)
-        self._slots: defaultdict[str, int] = defaultdict(int)
+        self._slots: defaultdict[str | None, int] = defaultdict(int)
         for worker in roll_call.workers if roll_call else ():
             self._slots[worker.provider] += worker.slots
-        self._busy_s: defaultdict[str, float] = defaultdict(float)
+        self._busy_s: defaultdict[str | None, float] = defaultdict(float)
         self.cost_usd = self.size_bytes = 0.0
 
     @property
@@ -116,18 +136,18 @@ class _Estimate:
         """Until the last provider is done."""
         return max((busy_s / max(self._slots[name], 1) for name, busy_s in self._busy_s.items()), default=0.0)
 
-    def add(self, utterance: Utterance, provider: str) -> None:
-        totals = self._totals[provider]
+    def add(self, utterance: Utterance, provider: str | None) -> None:
+        totals = self._totals[provider] if provider else None
         audio_s = len(utterance.text) / _characters_a_second(totals) / utterance.speed
-        factor = totals.real_time_factor
+        factor = totals.real_time_factor if totals else None
         self._busy_s[provider] += audio_s * (_REAL_TIME_FACTOR if factor is None else factor)
         self.size_bytes += audio_s * _BYTES_A_SECOND[utterance.format]
-        price_usd = self._catalog[provider].price_usd
+        price_usd = self._catalog[provider].price_usd if provider else None
         if price_usd is not None:
             self.cost_usd += price_usd(self._settings, utterance)
 
 
-def _characters_a_second(totals: ProviderTotals) -> float:
-    return (
-        totals.characters / totals.audio_s if totals.characters and totals.audio_s else _CHARACTERS_A_SECOND
-    )
+def _characters_a_second(totals: ProviderTotals | None) -> float:
+    if totals and totals.characters and totals.audio_s:
+        return totals.characters / totals.audio_s
+    return CHARACTERS_A_SECOND

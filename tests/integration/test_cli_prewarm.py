@@ -51,6 +51,13 @@ def test_phrases_come_from_standard_input_and_personalities_by_name(prewarm, htt
     assert hit.headers["X-Cache-Status"] == "HIT"
 
 
+def test_a_file_may_have_comments_and_tell_its_language(prewarm, http):
+    text = fresh("Hallo")
+    done = prewarm("-", "--quality", "fast", phrases=f"# language: de\n# Gruß\n{text}\n")
+    assert "1 of 1 are there" in done.stdout, done.stderr
+    assert speak(http, text, quality="fast", language="de").headers["X-Cache-Status"] == "HIT"
+
+
 def test_a_dry_run_tells_what_it_would_take(prewarm):
     told = prewarm("-", "--quality", "fast", "--dry-run", phrases=f"{fresh()}\n{fresh()}")
     assert told.returncode == 0

@@ -177,6 +177,11 @@ def test_admins_are_led_to_flower_which_tells_who_speaks_for_which_job_and_not_w
         assert "Xylophone" not in page
 
 
+def test_the_clock_runs_with_its_file_in_the_state_folder(running):
+    until(lambda: list(running.state.glob("beat-schedule*")), "it has one")
+    assert running.program("beat").is_running()
+
+
 def test_no_secret_is_printed_or_stands_on_a_command_line(running):
     names = ("admin.key", "flower.password", "redis.password")
     secrets = [(running.state / name).read_text().strip() for name in names]
@@ -264,6 +269,10 @@ def test_a_pool_that_is_killed_comes_back_and_says_so(running):
         ({"ENGINES": "xtts, espeak"}, "ENGINES has no xtts, espeak; there are xtts_v2, styletts2, all"),
         ({"VOICEFARM_CHAINS": "{"}, "VOICEFARM_CHAINS: is not valid JSON"),
         ({"VOICEFARM_PROVIDERS": "foo"}, "VOICEFARM_PROVIDERS: .* foo; .* espeak.*"),
+        (
+            {"VOICEFARM_PREWARM_AT_START": "hi"},
+            "VOICEFARM_PREWARM_AT_START: there is no list hi; there are .*",
+        ),
         ({"VOICEFARM_PROVIDERS": ","}, "No enabled provider can run here; 'voicefarm doctor' tells why"),
     ],
 )
