@@ -90,6 +90,18 @@ def test_killing_workers_again_and_again_loses_nothing(farm, http):
     assert syntheses(http) == len(jobs)
 
 
+def test_a_pool_whose_workers_were_killed_outlasts_its_connection(farm, http):
+    for _ in range(5):
+        jobs = [ask(http) for _ in range(10)]
+        for child in children(farm):
+            child.kill()
+    succeeds(http, *jobs, within_s=60)
+    farm.redis.kill()
+    farm.redis.start()
+    until(lambda: http.get("/readyz").status_code == 200, "the farm is ready again")
+    succeeds(http, *(ask(http) for _ in range(3)))
+
+
 def test_a_front_that_dies_before_it_rings_loses_nothing(farm, http):
     ledger = Ledger.from_settings(farm.settings, farm.redis.client(1))
     request = SpeechRequest(text=UTTERANCE.text, personality_id=UTTERANCE.personality_id, language="en")
