@@ -143,6 +143,17 @@ class RunningFarm:
         with self.redis.client(1) as state:
             return f"{self.url}/?code={issue_code(state)}"
 
+    def mend(self) -> None:
+        """Have what was stopped or killed run again, on the data that it left; return when it is ready."""
+        for server in (self.redis, *self._programs.values()):
+            server.resume()
+            if server.has_died:
+                server.start()
+        with self.redis.client(0) as client:
+            client.config_set("appendfsync", "everysec")
+            client.config_set("maxmemory", 0)
+        self.wait_until_it_answers()
+
     def stop(self) -> None:
         for program in self._programs.values():
             program.stop()

@@ -69,6 +69,10 @@ class RedisServer:
             port=self.port, retry=patient, retry_on_error=[redis.ConnectionError, redis.BusyLoadingError]
         ).ping()
 
+    @property
+    def has_died(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
     def kill(self) -> None:
         assert self.process
         self.process.send_signal(signal.SIGCONT)

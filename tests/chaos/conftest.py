@@ -1,4 +1,4 @@
-"""A farm to break: each test has one of its own, with a short lease."""
+"""A farm to break, with a short lease; each test finds it mended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.farm import RunningFarm, running_farm
+from shared.circuits import Circuits
+from tests.farm import RunningFarm, running_farm, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,11 +15,25 @@ if TYPE_CHECKING:
     import httpx
 
 
-@pytest.fixture
-def farm(tmp_path) -> Iterator[RunningFarm]:
-    """A farm with an espeak pool, a lease of two seconds and room for a few waiters."""
-    with running_farm(tmp_path, env={"VOICEFARM_LEASE_SECONDS": "2", "VOICEFARM_MAX_WAITERS": "4"}) as farm:
+@pytest.fixture(scope="package")
+def _farm(tmp_path_factory) -> Iterator[RunningFarm]:
+    env = {"VOICEFARM_LEASE_SECONDS": "2", "VOICEFARM_MAX_WAITERS": "4"}
+    with running_farm(tmp_path_factory.mktemp("farm"), env=env) as farm:
         yield farm
+
+
+@pytest.fixture
+def farm(_farm) -> RunningFarm:
+    """A farm with an espeak pool, a lease of two seconds and room for a few waiters.
+
+    It is whole and idle, but holds what other tests stored and counted.
+    """
+    _farm.mend()
+    with _farm.redis.client(1) as state:
+        until(lambda: not state.zcard("voice:due"), "nothing is under way")
+        state.delete("voice:outcomes:espeak")
+        Circuits(state).close("espeak")
+    return _farm
 
 
 @pytest.fixture

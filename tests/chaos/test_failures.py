@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 
 import psutil
+import pytest
 
 from shared.keys import ADMIN_ID
 from shared.ledger import Ledger
@@ -21,8 +22,7 @@ from tests.shared.ledger.machine import UTTERANCE
 from tests.voices import make_voices
 
 SYNTHESIZE = "/api/voice/synthesize"
-# Slow enough to be caught in the act, short enough for the cache: three minutes of stretched sound.
-LONG = {"text": "The quick brown fox jumps over the lazy dog. " * 15, "speed": 0.25, "pitch": -20}
+LONG_TEXT = "The quick brown fox jumps over the lazy dog. " * 15
 
 
 def ask(http, text=None, **fields):
@@ -30,6 +30,11 @@ def ask(http, text=None, **fields):
     answer = http.post(SYNTHESIZE, json={"text": text or f"Job {uuid.uuid4().hex[:8]}.", **fields})
     assert answer.status_code == 202, answer.text
     return answer.headers["Location"]
+
+
+def ask_for_much(http):
+    """Begin a job that is slow enough to be caught in the act, short enough for the cache: three minutes."""
+    return ask(http, f"Job {uuid.uuid4().hex[:8]}. {LONG_TEXT}", speed=0.25, pitch=-20)
 
 
 def status(http, job):
@@ -54,13 +59,20 @@ def syntheses(http):
     return http.get("/api/voice/cache/stats").json()["cache"]["sets"]
 
 
+@pytest.fixture
+def new_syntheses(http):
+    """Count the syntheses that were stored since the test began."""
+    before = syntheses(http)
+    return lambda: syntheses(http) - before
+
+
 def children(farm):
     """The processes of the pool that speak."""
     return psutil.Process(farm["espeak"].process.pid).children()
 
 
-def test_a_worker_killed_in_the_middle_loses_nothing(farm, http):
-    job = ask(http, **LONG)
+def test_a_worker_killed_in_the_middle_loses_nothing(farm, http, new_syntheses):
+    job = ask_for_much(http)
     until(lambda: status(http, job) == "running", "the job runs")
     for child in children(farm):
         child.kill()
@@ -68,26 +80,38 @@ def test_a_worker_killed_in_the_middle_loses_nothing(farm, http):
     succeeds(http, job)
     attempts = http.get(job).json()["attempts"]
     assert [attempt["code"] for attempt in attempts] == ["worker_lost"]
-    assert syntheses(http) == 1
+    assert new_syntheses() == 1
 
 
-def test_a_pool_killed_in_the_middle_is_taken_over_by_the_next(farm, http):
-    jobs = [ask(http, **LONG), *(ask(http) for _ in range(20))]
+def test_a_pool_killed_in_the_middle_is_taken_over_by_the_next(farm, http, new_syntheses):
+    jobs = [ask_for_much(http), *(ask(http) for _ in range(20))]
     until(lambda: status(http, jobs[0]) == "running", "the first job runs")
     farm["espeak"].kill()
     farm["espeak"].start()
     succeeds(http, *jobs)
-    assert syntheses(http) == len(jobs)
+    assert new_syntheses() == len(jobs)
 
 
-def test_killing_workers_again_and_again_loses_nothing(farm, http):
+def test_killing_workers_again_and_again_loses_nothing(farm, http, new_syntheses):
     jobs = []
     for _ in range(5):
         jobs += [ask(http) for _ in range(10)]
         for child in children(farm):
             child.kill()
     succeeds(http, *jobs, within_s=60)
-    assert syntheses(http) == len(jobs)
+    assert new_syntheses() == len(jobs)
+
+
+def test_a_pool_whose_workers_were_killed_outlasts_its_connection(farm, http):
+    for _ in range(5):
+        jobs = [ask(http) for _ in range(10)]
+        for child in children(farm):
+            child.kill()
+    succeeds(http, *jobs, within_s=60)
+    farm.redis.kill()
+    farm.redis.start()
+    until(lambda: http.get("/readyz").status_code == 200, "the farm is ready again")
+    succeeds(http, *(ask(http) for _ in range(3)))
 
 
 def test_a_front_that_dies_before_it_rings_loses_nothing(farm, http):
@@ -103,14 +127,14 @@ def test_a_front_that_dies_before_it_rings_loses_nothing(farm, http):
     succeeds(http, *(f"/api/voice/jobs/{job_id}" for job_id in ids), within_s=15)
 
 
-def test_a_worker_that_hangs_for_two_leases_is_fenced(farm, http):
-    job = ask(http, **LONG)
+def test_a_worker_that_hangs_for_two_leases_is_fenced(farm, http, new_syntheses):
+    job = ask_for_much(http)
     until(lambda: status(http, job) == "running", "the job runs")
     farm["espeak"].pause()
     until(lambda: http.get(job).json()["attempts"], "the lease is lost")
     farm["espeak"].resume()
     succeeds(http, job, within_s=45)
-    assert syntheses(http) <= 2
+    assert new_syntheses() <= 2
     assert farm.redis.client(1).zcard("voice:due") == 0
 
 
@@ -154,16 +178,16 @@ def test_while_redis_hangs_memory_answers_and_everything_else_is_told_within_a_s
     )
 
 
-def test_an_emptied_broker_is_rung_again(farm, http):
+def test_an_emptied_broker_is_rung_again(farm, http, new_syntheses):
     farm["espeak"].pause()
     jobs = [ask(http) for _ in range(10)]
     farm.redis.client(0).flushdb()
     farm["espeak"].resume()
     succeeds(http, *jobs, within_s=45)
-    assert syntheses(http) == len(jobs)
+    assert new_syntheses() == len(jobs)
 
 
-def test_connections_cut_again_and_again_lose_nothing(farm, http):
+def test_connections_cut_again_and_again_lose_nothing(farm, http, new_syntheses):
     stop = threading.Event()
 
     def cut():
@@ -185,7 +209,7 @@ def test_connections_cut_again_and_again_lose_nothing(farm, http):
         cutter.join()
     assert jobs
     succeeds(http, *jobs, within_s=45)
-    assert syntheses(http) <= 30
+    assert new_syntheses() <= 30
 
 
 def test_a_full_state_redis_refuses_at_once_and_drains_after_relief(farm, http):
@@ -281,14 +305,14 @@ def test_those_who_follow_a_job_and_go_away_leave_their_places(farm, http):
     assert json.loads(told[-1])["status"] == "succeeded"
 
 
-def test_a_cancelled_job_that_runs_stops_soon_and_its_audio_is_not_kept(farm, http):
-    jobs = [ask(http, LONG["text"] * 4, speed=0.25, pitch=pitch) for pitch in (-19, -18)]
+def test_a_cancelled_job_that_runs_stops_soon_and_its_audio_is_not_kept(farm, http, new_syntheses):
+    jobs = [ask(http, LONG_TEXT * 4, speed=0.25, pitch=pitch) for pitch in (-19, -18)]
     until(lambda: {status(http, job) for job in jobs} == {"running"}, "both slots of the pool are taken")
     for job in jobs:
         assert http.delete(job).json()["status"] == "cancelled"
     succeeds(http, ask(http), within_s=15)
     until(lambda: not farm.redis.client(1).zcard("voice:due"), "nothing is under way", 15)
-    assert syntheses(http) == 1, "the last one only"
+    assert new_syntheses() == 1, "the last one only"
     assert {status(http, job) for job in jobs} == {"cancelled"}
 
 
