@@ -4,6 +4,8 @@ import { Problem, call } from "../common/api.js";
 import { makeCopyButton } from "../common/copying.js";
 import { $ } from "../common/dom.js";
 
+const LOOPBACK = ["127.0.0.1", "[::1]", "localhost"];
+
 let password = "";
 
 /** Tells where Flower is, if anybody knows. */
@@ -18,6 +20,8 @@ export async function loadFlower() {
   $("no-flower").hidden = flower.url !== null;
   if (flower.url === null) return;
   $("flower-link").href = flower.url;
+  const isAfar = LOOPBACK.includes(new URL(flower.url).hostname) && !LOOPBACK.includes(location.hostname);
+  $("flower-afar").hidden = !isAfar;
   $("flower-user").textContent = flower.user;
   $("flower-copy").hidden = !flower.password;
   password = flower.password;
