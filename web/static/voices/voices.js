@@ -2,12 +2,12 @@
 
 import { $, copyOf, element, write } from "../common/dom.js";
 import { roster } from "../common/personalities.js";
+import { rowOf, showRows } from "../common/rows.js";
 import { showTrouble } from "../common/trouble.js";
 import { languageName, seconds } from "../common/words.js";
 import { openProfile } from "./profile-dialog.js";
 import { openVoice } from "./voice-dialog.js";
 
-const rows = new Map();
 let speakWith;
 
 function show() {
@@ -17,28 +17,11 @@ function show() {
   $("nobody").hidden = everyone === null || everyone.length > 0;
   $("new-personality").disabled = everyone === null;
   write($("voices-news"), "");
-  showRows(everyone ?? []);
+  showRows($("roster"), everyone ?? [], { newRow, fill });
 }
 
-/** Keeps the rows that there are, so that the one with the focus does not lose it. */
-function showRows(everyone) {
-  const ids = new Set(everyone.map(({ id }) => id));
-  for (const [id, row] of rows) {
-    if (ids.has(id)) continue;
-    row.remove();
-    rows.delete(id);
-  }
-  everyone.forEach((personality, place) => {
-    const row = rows.get(personality.id) ?? newRow(personality.id);
-    fill(row, personality);
-    const present = $("roster").children[place];
-    if (present !== row) $("roster").insertBefore(row, present ?? null);
-  });
-}
-
-function newRow(id) {
+function newRow({ id }) {
   const row = copyOf("roster-row");
-  rows.set(id, row);
   const on = (name, action) =>
     row.querySelector(`[data-action=${name}]`).addEventListener("click", () => action(roster.get(id)));
   on("speak", speakWith);
@@ -81,7 +64,7 @@ function sampleOf({ id, voice_config: { sample_metadata: metadata } }) {
 function create() {
   openProfile(null, ({ id, personality_name }) => {
     write($("voices-news"), `${personality_name} is there, and can be given a voice.`);
-    const row = rows.get(id);
+    const row = rowOf($("roster"), id);
     row?.scrollIntoView({ block: "nearest" });
     row?.querySelector("[data-action=voice]").focus();
   });
