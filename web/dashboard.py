@@ -10,6 +10,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from shared import sessions
 from shared.catalog import CATALOG
 from shared.errors import StateUnavailable
+from shared.ledger import Status
 from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE, AudioFormat, Quality, SpeechRequest
 from shared.samples.records import MAX_DURATION_S, MAX_UPLOAD_BYTES, MIN_DURATION_S
 from shared.voices import Gender
@@ -47,6 +48,7 @@ def index() -> Response:
         default_format=SpeechRequest.model_fields["format"].default,
         provider_titles={name: spec.title for name, spec in CATALOG.items()},
         genders=list(Gender),
+        job_statuses=list(Status),
         speed_range=SPEED_RANGE,
         pitch_range=PITCH_RANGE_SEMITONES,
         sample_seconds=(MIN_DURATION_S, MAX_DURATION_S),

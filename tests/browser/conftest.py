@@ -19,7 +19,7 @@ from tests.farm import RunningFarm, running_farm
 from tests.shared.samples.sounds import encoded, speech
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import httpx
     from playwright.sync_api import Browser, BrowserType, Locator, Page
@@ -207,12 +207,12 @@ class PlayedWorker:
         return claim
 
     def speak(self, claim: Claim, *, degraded: bool = False) -> None:
-        """Finish with half a second of sound that no cache holds."""
+        """Finish with half a second of sound that no cache holds, a WAV whatever was asked for."""
         data = _half_a_second()
         result = Result(
             key=claim.cache_key,
             provider="espeak",
-            format="wav",
+            format=claim.utterance.format,
             size_bytes=len(data),
             duration_ms=500,
             sample_rate=8000,
@@ -222,9 +222,9 @@ class PlayedWorker:
         self._ledger.store_result(claim.rendering_id, result, data)
         self._ledger.succeed(claim, result)
 
-    def fail(self, claim: Claim, detail: str) -> None:
-        attempt = Attempt("espeak", "engine_failed", detail, 12)
-        self._ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", "It failed.", [attempt])
+    def fail(self, claim: Claim, detail: str, *passed_over: Attempt) -> None:
+        attempts = [*passed_over, Attempt("espeak", "engine_failed", detail, 1234)]
+        self._ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", "It failed.", attempts)
 
     def leave(self) -> None:
         self._presence.leave(self._worker)
@@ -237,6 +237,48 @@ def worker(silent_farm) -> Iterator[PlayedWorker]:
     worker = PlayedWorker(silent_farm)
     yield worker
     worker.leave()
+
+
+@pytest.fixture
+def silent_http(silent_farm) -> Iterator[httpx.Client]:
+    """A client of the silent farm with the admin's key."""
+    with silent_farm.client() as client:
+        yield client
+
+
+@pytest.fixture
+def ask(silent_http, worker) -> Iterator[Callable[..., str]]:
+    """Ask the silent farm for a job; gives its ID. What has not ended with the test is cancelled then."""
+
+    def ask(text: str, **fields: object) -> str:
+        worker.beat()
+        return (
+            silent_http.post("/api/voice/jobs", json={"text": text, **fields}).raise_for_status().json()["id"]
+        )
+
+    yield ask
+    for job in silent_http.get("/api/voice/jobs", params={"limit": 200}).json()["items"]:
+        if job["finished_at"] is None:
+            silent_http.delete(f"/api/voice/jobs/{job['id']}")
+
+
+@pytest.fixture
+def jobs(page, silent_farm) -> Page:
+    """The part Jobs of the silent farm's page."""
+    page.goto(f"{silent_farm.link()}#jobs")
+    expect(page.locator("#jobs-loading")).to_be_hidden()
+    return page
+
+
+def job_row(page: Page, text: str) -> Locator:
+    """Give what the part Jobs shows of the jobs with such a text."""
+    return page.locator("#job-list > li").filter(has=page.locator(".job-text", has_text=text))
+
+
+def open_job(page: Page, text: str) -> Locator:
+    """Open the dialog of the newest job with such a text."""
+    job_row(page, text).first.locator(".job-text").click()
+    return page.get_by_role("dialog")
 
 
 def _half_a_second() -> bytes:

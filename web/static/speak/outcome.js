@@ -1,13 +1,7 @@
 // The card that tells what came of the last request.
 
 import { $, element, write } from "../common/dom.js";
-import { count, milliseconds, seconds } from "../common/words.js";
-
-const CACHE = {
-  HIT: "It was in the cache already.",
-  MISS: "It was made for this request.",
-  COALESCED: "It was in the making already, for another request.",
-};
+import { CACHE, milliseconds, placeInLine, seconds } from "../common/words.js";
 
 /** Shows one of the card's states: idle, working, spoken or problem. */
 export function show(state, headline, note = "") {
@@ -22,8 +16,7 @@ export function show(state, headline, note = "") {
 /** Shows how far a job is. */
 export function showProgress({ queue }) {
   if (queue === null) return show("working", "Speaking…");
-  const eta = count(Math.max(1, Math.round(queue.eta_seconds)), "second");
-  return show("working", "Waiting…", `Number ${queue.position} in line for ${queue.name}; about ${eta}.`);
+  return show("working", "Waiting…", placeInLine(queue));
 }
 
 /** Shows what the farm says of what was spoken. */
