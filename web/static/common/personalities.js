@@ -23,6 +23,12 @@ class Roster extends EventTarget {
     return this.everyone.find((personality) => personality.id === id);
   }
 
+  /** Gives the name that is shown of one who may have been removed since. */
+  nameOf(id) {
+    if (this.everyone === null) return "…";
+    return this.get(id)?.personality_name ?? "Somebody removed";
+  }
+
   load() {
     return (this.#latest = this.#load());
   }

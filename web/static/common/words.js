@@ -19,8 +19,13 @@ export function sentence(text) {
   return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?…]$/.test(trimmed) ? "" : ".");
 }
 
-export function count(number, unit) {
-  return `${number} ${unit}${Number(number) === 1 ? "" : "s"}`;
+export function count(number, unit, units = `${unit}s`) {
+  return `${grouped(number)} ${Number(number) === 1 ? unit : units}`;
+}
+
+/** Gives a number with its thousands set apart. */
+export function grouped(number) {
+  return Number(number).toLocaleString("en");
 }
 
 export function milliseconds(ms) {
@@ -29,6 +34,12 @@ export function milliseconds(ms) {
 
 export function seconds(s) {
   return `${s.toFixed(1)} s`;
+}
+
+/** Gives a length of time in the largest unit of which it has two. */
+export function duration(s) {
+  const [unit, length] = UNITS.find(([, length]) => s >= 2 * length) ?? ["second", 1];
+  return count(Math.max(1, Math.round(s / length)), unit);
 }
 
 export function kilohertz(hz) {
@@ -50,11 +61,20 @@ export function fromNow(timestamp) {
 
 /** Gives a size in decimal units, as the farm counts; rounded up, lest too much looks like just enough. */
 export function size(bytes) {
-  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${Math.ceil(bytes / 1e5) / 10} MB`;
+  if (bytes < 1e6) return `${Math.ceil(bytes / 1e3)} kB`;
+  return bytes < 1e9 ? `${Math.ceil(bytes / 1e5) / 10} MB` : `${Math.ceil(bytes / 1e8) / 10} GB`;
 }
 
 export function date(timestamp) {
   return new Date(timestamp).toLocaleDateString("en", { dateStyle: "long" });
+}
+
+/** Gives the time of a day, and the day unless it is today. */
+export function moment(timestamp) {
+  const then = new Date(timestamp);
+  const isToday = then.toDateString() === new Date().toDateString();
+  const day = isToday ? "today" : `on ${then.toLocaleDateString("en", { month: "long", day: "numeric" })}`;
+  return `${day} at ${then.toLocaleTimeString("en", { timeStyle: "short" })}`;
 }
 
 /** Gives the name of a BCP 47 language; an empty one for what is no such tag, the tag for what has no name. */
