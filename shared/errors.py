@@ -151,6 +151,10 @@ class SsmlNotSupported(RequestError):
 
     code = "ssml_not_supported"
 
+    def __init__(self, detail: str | None = None, *, field: str = "text") -> None:
+        self.field = field
+        super().__init__(detail)
+
 
 class BadSample(RequestError):
     """No voice can be cloned from this sample; record it again."""

@@ -12,10 +12,12 @@ from shared.catalog import CATALOG
 from shared.errors import StateUnavailable
 from shared.ledger import Status
 from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE, AudioFormat, Quality, SpeechRequest
+from shared.prewarm import MAX_ITEMS
 from shared.samples.records import MAX_DURATION_S, MAX_UPLOAD_BYTES, MIN_DURATION_S
 from shared.voices import Gender
 from web.auth import cookie_name
 from web.context import farm
+from web.requests import MAX_JSON_BYTES
 
 blueprint = Blueprint("dashboard", __name__)
 
@@ -53,6 +55,9 @@ def index() -> Response:
         pitch_range=PITCH_RANGE_SEMITONES,
         sample_seconds=(MIN_DURATION_S, MAX_DURATION_S),
         max_upload_bytes=MAX_UPLOAD_BYTES,
+        max_batch_items=MAX_ITEMS,
+        max_json_bytes=MAX_JSON_BYTES,
+        keeps_suggestions=farm().settings.suggestions,
     )
     return _protected(make_response(page), nonce)
 

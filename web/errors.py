@@ -45,7 +45,6 @@ _ABOUT: dict[type[errors.VoicefarmError], str] = {
     errors.BadSample: "audio",
     errors.IdempotencyMismatch: "Idempotency-Key",
     errors.LanguageNotSupported: "language",
-    errors.SsmlNotSupported: "text",
 }
 
 _ACRONYMS = {"json": "JSON", "ssml": "SSML"}
@@ -123,7 +122,9 @@ def _fields(error: errors.VoicefarmError) -> Sequence[errors.FieldError] | None:
     """Name what a 422 is about."""
     if isinstance(error, errors.InvalidRequest):
         return error.errors
-    field = error.field if isinstance(error, errors.NoVoiceSample) else _ABOUT.get(type(error))
+    if isinstance(error, errors.NoVoiceSample | errors.SsmlNotSupported):
+        return [errors.FieldError(error.field, error.detail)]
+    field = _ABOUT.get(type(error))
     return [errors.FieldError(field, error.detail)] if field else None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.errors import FieldError, InvalidRequest
+from shared.errors import FieldError, InvalidRequest, SsmlNotSupported
 from shared.models import AudioFormat, LanguageTag, Quality, SpeechRequest, Uuid, field_errors
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class PrewarmRequest(BaseModel):
                 SpeechRequest.parse({"text": phrase}, providers=frozenset(), max_text_chars=max_text_chars)
             except InvalidRequest as error:
                 yield from (FieldError(f"phrases.{number}", each.message) for each in error.errors)
+            except SsmlNotSupported as error:
+                raise SsmlNotSupported(field=f"phrases.{number}") from error
 
     def _each(self) -> _Each:
         """Give what is to be combined, each of it once."""

@@ -186,18 +186,22 @@ def expect_taken(page: Page) -> None:
 
 
 class PlayedWorker:
-    """A worker of the espeak pool that does what the test tells it, through the ledger as any worker does."""
+    """A worker of a pool that does what the test tells it, through the ledger as any worker does."""
 
-    def __init__(self, farm: RunningFarm) -> None:
+    def __init__(self, farm: RunningFarm, provider: str = "espeak") -> None:
         self._redis = front_client(farm.settings.state_url)
         self._ledger = Ledger.from_settings(farm.settings, self._redis)
         self._presence = Presence(self._redis)
-        self._worker = Worker(name="test", provider="espeak", slots=1, device="cpu", pid=0)
+        self._worker = Worker(name="test", provider=provider, slots=1, device="cpu", pid=0)
         self.beat()
 
     def beat(self) -> None:
         """Say that it lives, for some seconds."""
         self._presence.beat(self._worker)
+
+    def has(self, job_id: str) -> bool:
+        """Tell whether there is such a job."""
+        return self._ledger.job(job_id) is not None
 
     def claim(self, job_id: str) -> Claim:
         job = self._ledger.job(job_id)

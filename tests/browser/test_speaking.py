@@ -101,11 +101,13 @@ def test_personality_and_quality_are_chosen_and_sent(speaking):
 
 def test_language_speed_pitch_and_format_are_chosen_and_sent(speaking):
     expect(speaking.get_by_text("English, the personality's own")).to_be_visible()
-    speaking.get_by_label("Language").fill("de-AT")
+    speaking.locator("#speech").get_by_label("Language").fill("de-AT")
     expect(speaking.get_by_text("Austrian German")).to_be_visible()
-    speaking.get_by_label("Speed").fill("1")
-    speaking.get_by_label("Pitch").press("ArrowLeft")
-    expect(speaking.get_by_label("Pitch")).to_have_attribute("aria-valuetext", "\N{MINUS SIGN}0.5 semitones")
+    speaking.locator("#speech").get_by_label("Speed").fill("1")
+    speaking.locator("#speech").get_by_label("Pitch").press("ArrowLeft")
+    expect(speaking.locator("#speech").get_by_label("Pitch")).to_have_attribute(
+        "aria-valuetext", "\N{MINUS SIGN}0.5 semitones"
+    )
     speaking.get_by_text("FLAC", exact=True).click()
     with speaking.expect_request("**/api/voice/synthesize") as asked:
         speak(speaking, "Grüß Gott!")
@@ -123,7 +125,7 @@ def test_language_speed_pitch_and_format_are_chosen_and_sent(speaking):
 
 
 def test_a_language_that_nobody_can_mean_is_told_beside_its_field(speaking):
-    language = speaking.get_by_label("Language")
+    language = speaking.locator("#speech").get_by_label("Language")
     language.fill("English, please")
     speak(speaking, "Hello.")
     expect(language).to_have_accessible_description(re.compile("Must be a BCP 47"))

@@ -17,8 +17,8 @@ from tests.shared.samples.sounds import RATE_HZ, encoded, noise, speech, tone, w
 LONG = {"name": "long.wav", "mimeType": "audio/wav", "buffer": encoded(np.tile(speech(), 3))}
 
 
-def drop(page: Page, file: dict, mime_type: str) -> None:
-    """Drop a file on the dialog."""
+def drop(page: Page, file: dict, mime_type: str, on: str = "#voice") -> None:
+    """Drop a file on the dialog, or elsewhere."""
     transfer = page.evaluate_handle(
         """([name, type, bytes]) => {
             const transfer = new DataTransfer();
@@ -28,7 +28,7 @@ def drop(page: Page, file: dict, mime_type: str) -> None:
         [file["name"], mime_type, list(file["buffer"])],
     )
     for event in ("dragenter", "dragover", "drop"):
-        page.dispatch_event("#voice", event, {"dataTransfer": transfer})
+        page.dispatch_event(on, event, {"dataTransfer": transfer})
 
 
 @pytest.fixture

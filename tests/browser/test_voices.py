@@ -72,10 +72,10 @@ def test_who_is_made_can_be_given_a_voice_and_speak_at_once(voices, http):
     voices.get_by_role("button", name="New personality").click()
     voices.get_by_label("Name", exact=True).fill("berta")
     voices.get_by_label("Shown as").fill("Berta Öztürk")
-    voices.get_by_label("Language").fill("de-AT")
+    voices.get_by_role("dialog").get_by_label("Language").fill("de-AT")
     expect(voices.get_by_text("Austrian German")).to_be_visible()
-    voices.get_by_label("Gender").select_option("Female")
-    voices.get_by_label("Speed").fill("1.25")
+    voices.get_by_role("dialog").get_by_label("Gender").select_option("Female")
+    voices.get_by_role("dialog").get_by_label("Speed").fill("1.25")
     voices.get_by_role("button", name="Create").click()
 
     expect(voices.get_by_role("status")).to_have_text("Berta Öztürk is there, and can be given a voice.")
@@ -108,7 +108,7 @@ def test_who_is_made_can_be_given_a_voice_and_speak_at_once(voices, http):
 def test_what_cannot_be_used_is_told_beside_the_field(voices, label, value, message):
     voices.get_by_role("button", name="New personality").click()
     voices.get_by_label("Name", exact=True).fill("new")
-    field = voices.get_by_label(label, exact=True)
+    field = voices.get_by_role("dialog").get_by_label(label, exact=True)
     field.fill(value)
     voices.get_by_role("button", name="Create").click()
     expect(field).to_have_accessible_description(re.compile(re.escape(message)))
@@ -134,11 +134,13 @@ def test_a_number_that_cannot_be_used_is_not_even_sent(voices, label, value, mes
     voices.on("request", lambda request: asked.append(request.method))
     voices.get_by_role("button", name="New personality").click()
     voices.get_by_label("Name", exact=True).fill("new")
-    voices.get_by_label(label).clear()
-    voices.get_by_label(label).press_sequentially(value)
+    voices.get_by_role("dialog").get_by_label(label).clear()
+    voices.get_by_role("dialog").get_by_label(label).press_sequentially(value)
     voices.get_by_role("button", name="Create").click()
-    expect(voices.get_by_label(label)).to_have_accessible_description(re.compile(re.escape(message)))
-    expect(voices.get_by_label(label)).to_be_focused()
+    expect(voices.get_by_role("dialog").get_by_label(label)).to_have_accessible_description(
+        re.compile(re.escape(message))
+    )
+    expect(voices.get_by_role("dialog").get_by_label(label)).to_be_focused()
     assert "POST" not in asked
 
 
@@ -168,7 +170,7 @@ def test_the_buttons_of_all_rows_stand_below_each_other(ann, voices, http):
 def test_a_change_says_only_what_was_changed(voices):
     edit(voices, "Ann")
     voices.get_by_label("Shown as").fill("Anna")
-    voices.get_by_label("Pitch").fill("-2")
+    voices.get_by_role("dialog").get_by_label("Pitch").fill("-2")
     with voices.expect_request(lambda request: request.method == "PATCH") as asked:
         voices.get_by_role("button", name="Save").click()
     assert asked.value.post_data_json == {

@@ -69,7 +69,9 @@ def test_a_batch_has_ten_thousand_combinations_at_most(http):
 
 
 def test_a_batch_is_refused_as_a_request_is(http):
-    is_problem(http.post(PREWARM, json={"phrases": ["<speak>Hi</speak>"]}), 422, "ssml_not_supported")
+    ssml = {"phrases": ["Hi", "<speak>Hi</speak>"]}
+    problem = is_problem(http.post(PREWARM, json=ssml), 422, "ssml_not_supported")
+    assert [error["field"] for error in problem["errors"]] == ["phrases.1"]
     unknown = {"phrases": ["Hi"], "personality_ids": [str(uuid.uuid4())]}
     is_problem(http.post(PREWARM, json=unknown), 404, "not_found")
     is_problem(http.post(PREWARM, json={"phrases": ["Hi"], "language": "tlh"}), 422, "language_not_supported")

@@ -25,12 +25,19 @@ VENDORED = STATIC / "vendor"
 
 
 @pytest.fixture
-def app(redis_server, tmp_path) -> Flask:
+def environment() -> dict[str, str]:
+    """More settings of the farm."""
+    return {}
+
+
+@pytest.fixture
+def app(redis_server, tmp_path, environment) -> Flask:
     settings = Settings.load(
         REDIS_HOST="127.0.0.1",
         REDIS_PORT=str(redis_server.port),
         VOICEFARM_STATE_DIR=str(tmp_path),
         VOICEFARM_MAX_TEXT_CHARS="77",
+        **environment,
     )
     migrate(settings)
     return create_app(farm=Farm.from_settings(settings))
@@ -106,6 +113,21 @@ def test_the_page_knows_what_a_sample_may_be(client):
     assert 'data-min-seconds="5.0" data-max-seconds="30.0"' in page
     assert 'data-max-bytes="10000000"' in page
     assert "5 to 30 seconds of one voice; at most 10 MB" in page
+
+
+def test_the_page_knows_what_a_batch_may_be(client):
+    assert 'data-max-items="10000" data-max-bytes="1048576"' in client.get("/").text
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "Nothing was missed yet."),
+        ({"VOICEFARM_SUGGESTIONS": "false"}, "VOICEFARM_SUGGESTIONS is false."),
+    ],
+)
+def test_the_page_tells_why_nothing_is_suggested(client, words):
+    assert words in client.get("/").text
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere_and_nothing_inline(client):

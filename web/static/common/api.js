@@ -20,6 +20,7 @@ const TITLES = {
   state_unavailable: "A part of the farm does not answer",
   synthesis_failed: "Nobody managed to speak it",
   deadline_exceeded: "It took too long",
+  not_cached: "The cache did not take it",
 };
 
 /** What went wrong; made of a problem+json, or of a job's error. */

@@ -49,12 +49,14 @@ function showRefusal(form, { title, message, errors }) {
   place.scrollIntoView({ block: "nearest" });
 }
 
-/** Asks whether something shall really be done, and does it; true when it was done. */
-export function confirmed({ title, text, yes, action }) {
+/** Asks whether something shall really be done, and does it; true when it was done. `kind` is "primary" if nothing is lost. */
+export function confirmed({ title, text, yes, no = "Keep it", kind = "danger", action }) {
   const dialog = openDialog("confirm-dialog");
   $("confirm-title").textContent = title;
   $("confirm-text").textContent = text;
   $("confirm-yes").textContent = yes;
+  $("confirm-yes").className = kind;
+  $("confirm-no").textContent = no;
   const form = dialog.querySelector("form");
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "done"));

@@ -1,17 +1,9 @@
-// Words and numbers, as people read them.
+// Words and numbers, as people read them; `times.js` has those of time.
+
+import { about } from "./times.js";
 
 /** What a field for a language offers; it takes any other, too. */
 export const COMMON_LANGUAGES = "en-US en-GB de es es-MX fr it ja ko nl pl pt-BR tr zh-CN".split(" ");
-
-const UNITS = [
-  ["year", 31_557_600],
-  ["month", 2_629_800],
-  ["day", 86_400],
-  ["hour", 3600],
-  ["minute", 60],
-];
-
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
 /** What the cache had to do with an answer. */
 export const CACHE = {
@@ -27,25 +19,13 @@ export function sentence(text) {
   return capitalized(trimmed) + (/[.!?…]$/.test(trimmed) ? "" : ".");
 }
 
-export function count(number, unit) {
-  return `${number} ${unit}${Number(number) === 1 ? "" : "s"}`;
+export function count(number, unit, units = `${unit}s`) {
+  return `${grouped(number)} ${Number(number) === 1 ? unit : units}`;
 }
 
-export function milliseconds(ms) {
-  return `${Math.max(1, Math.round(ms)).toLocaleString("en")} ms`;
-}
-
-export function seconds(s) {
-  return `${s.toFixed(1)} s`;
-}
-
-/** Gives how long something took, in the unit that suits it. */
-export function elapsed(ms) {
-  if (ms < 1000) return milliseconds(ms);
-  if (ms < 60_000) return seconds(ms / 1000);
-  const whole = Math.round(ms / 1000);
-  const minutes = Math.floor(whole / 60);
-  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+/** Gives a number with its thousands set apart. */
+export function grouped(number) {
+  return Number(number).toLocaleString("en");
 }
 
 export function kilohertz(hz) {
@@ -58,36 +38,10 @@ export function dollars(usd) {
   return usd.toLocaleString("en", { style: "currency", currency: "USD", ...digits });
 }
 
-/** Gives how long ago a time was, or how far ahead it is. */
-export function fromNow(timestamp) {
-  const seconds = (new Date(timestamp) - Date.now()) / 1000;
-  const [unit, length] = UNITS.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
-  return relative.format(Math.trunc(seconds / length), unit);
-}
-
-/** Gives how long ago something was, at most to the minute, as it is read again and again. */
-export function ago(timestamp) {
-  return Date.now() - Date.parse(timestamp) < 60_000 ? "just now" : fromNow(timestamp);
-}
-
 /** Gives a size in decimal units, as the farm counts; rounded up, lest too much looks like just enough. */
 export function size(bytes) {
-  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${Math.ceil(bytes / 1e5) / 10} MB`;
-}
-
-export function date(timestamp) {
-  return new Date(timestamp).toLocaleDateString("en", { dateStyle: "long" });
-}
-
-export function dateAndTime(timestamp) {
-  return new Date(timestamp).toLocaleString("en", { dateStyle: "long", timeStyle: "medium" });
-}
-
-/** Gives the time of day; the date, too, of what was not today. */
-export function timeOrDate(timestamp) {
-  const time = new Date(timestamp);
-  if (time.toDateString() !== new Date().toDateString()) return dateAndTime(timestamp);
-  return time.toLocaleTimeString("en", { timeStyle: "medium" });
+  if (bytes < 1e6) return `${Math.ceil(bytes / 1e3)} kB`;
+  return bytes < 1e9 ? `${Math.ceil(bytes / 1e5) / 10} MB` : `${Math.ceil(bytes / 1e8) / 10} GB`;
 }
 
 /** Gives a text's beginning, if it has more than so many characters. */
@@ -103,11 +57,6 @@ export function capitalized(word) {
 /** Tells where a job waits, and about how long it will. */
 export function placeInLine({ name, position, eta_seconds: etaSeconds }) {
   return `Number ${position} in line for ${name}; ${about(etaSeconds)}.`;
-}
-
-/** Gives a time that is estimated, in whole seconds or minutes. */
-export function about(s) {
-  return `about ${s < 100 ? count(Math.max(1, Math.round(s)), "second") : count(Math.round(s / 60), "minute")}`;
 }
 
 /** Gives the name of a BCP 47 language; an empty one for what is no such tag, the tag for what has no name. */

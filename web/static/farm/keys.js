@@ -4,7 +4,7 @@ import { Problem, call, callWith } from "../common/api.js";
 import { makeCopyButton } from "../common/copying.js";
 import { attemptIn, confirmed, openDialog } from "../common/dialog.js";
 import { $, copyOf, write } from "../common/dom.js";
-import { fromNow } from "../common/words.js";
+import { fromNow } from "../common/times.js";
 
 const ADDRESS = "/api/voice/keys";
 const DAY_MS = 86_400_000;

@@ -5,6 +5,7 @@ import { makeCopyButton } from "../common/copying.js";
 import { attemptIn, openDialog } from "../common/dialog.js";
 import { $, copyOf, element, write } from "../common/dom.js";
 import { roster } from "../common/personalities.js";
+import * as times from "../common/times.js";
 import * as words from "../common/words.js";
 import { askAgain, audioOf, cancelJob } from "./job-api.js";
 import { isPending } from "./job-list.js";
@@ -70,7 +71,7 @@ function fill(job) {
 
 function standing({ status, queue, started_at, provider, cache_status }) {
   if (status === "queued") return queue ? words.placeInLine(queue) : "It waits for its turn.";
-  if (status === "running") return `It is being spoken since ${words.timeOrDate(started_at)}.`;
+  if (status === "running") return `It is being spoken since ${times.timeOrDate(started_at)}.`;
   if (status === "succeeded") return `Spoken by ${provider}. ${words.CACHE[cache_status]}`;
   return status === "cancelled" ? "Nobody speaks it." : "";
 }
@@ -106,18 +107,18 @@ function requestFacts({ personality_id, language, quality, format, speed, pitch,
 }
 
 function outcomeFacts({ created_at, started_at, finished_at, provider, cache_status, degraded, queue, audio }) {
-  const between = (from, to) => from && to && words.elapsed(Math.max(0, Date.parse(to) - Date.parse(from)));
+  const between = (from, to) => from && to && times.elapsed(Math.max(0, Date.parse(to) - Date.parse(from)));
   return {
     Provider: provider,
     Queue: queue?.name,
     Cache: cache_status,
     Degraded: audio && (degraded ? "yes" : "no"),
-    Length: audio && words.seconds(audio.duration_ms / 1000),
+    Length: audio && times.seconds(audio.duration_ms / 1000),
     Size: audio && words.size(audio.bytes),
     "Sample rate": audio && words.kilohertz(audio.sample_rate),
-    Asked: words.timeOrDate(created_at),
-    Began: started_at && words.timeOrDate(started_at),
-    Ended: finished_at && words.timeOrDate(finished_at),
+    Asked: times.timeOrDate(created_at),
+    Began: started_at && times.timeOrDate(started_at),
+    Ended: finished_at && times.timeOrDate(finished_at),
     Took: between(created_at, finished_at),
   };
 }
@@ -143,7 +144,7 @@ function fillAttempts(attempts) {
   const body = $("job-attempts").querySelector("tbody");
   for (const { provider, code, detail, duration_ms: ms } of attempts.slice(body.children.length)) {
     const row = copyOf("job-attempt");
-    const texts = [provider, detail, code, ms === 0 ? "Not asked" : words.elapsed(ms)];
+    const texts = [provider, detail, code, ms === 0 ? "Not asked" : times.elapsed(ms)];
     [...row.querySelectorAll("[data-fact]")].forEach((place, number) => write(place, texts[number]));
     body.append(row);
   }

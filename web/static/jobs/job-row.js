@@ -3,7 +3,8 @@
 import { Problem } from "../common/api.js";
 import { copyOf, write } from "../common/dom.js";
 import { roster } from "../common/personalities.js";
-import { about, ago, capitalized, count, dateAndTime, elapsed, shortened } from "../common/words.js";
+import { about, ago, dateAndTime, elapsed } from "../common/times.js";
+import { capitalized, count, shortened } from "../common/words.js";
 import { isPending } from "./job-list.js";
 
 const TEXT_LENGTH = 160;

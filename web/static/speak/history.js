@@ -1,7 +1,7 @@
 // What was spoken on this visit, to be heard again.
 
 import { $, copyOf } from "../common/dom.js";
-import { milliseconds } from "../common/words.js";
+import { milliseconds } from "../common/times.js";
 import { showBadge } from "./outcome.js";
 
 const LENGTH = 8;

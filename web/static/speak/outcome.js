@@ -1,7 +1,8 @@
 // The card that tells what came of the last request.
 
 import { $, element, write } from "../common/dom.js";
-import { CACHE, milliseconds, placeInLine, seconds } from "../common/words.js";
+import { milliseconds, seconds } from "../common/times.js";
+import { CACHE, placeInLine } from "../common/words.js";
 
 /** Shows one of the card's states: idle, working, spoken or problem. */
 export function show(state, headline, note = "") {

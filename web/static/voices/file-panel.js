@@ -1,8 +1,10 @@
 // The panel in which a file is chosen, or dropped.
 
 import { $ } from "../common/dom.js";
+import { acceptDrops } from "../common/drop.js";
 import { objection } from "./sample-file.js";
-import { seconds, size } from "../common/words.js";
+import { seconds } from "../common/times.js";
+import { size } from "../common/words.js";
 
 /** Makes it work until the signal is given; `onSample` gets the `file`, or the `reason` why there is none. */
 export function startFilePanel({ dialog, onSample, onDropped, signal }) {
@@ -38,23 +40,10 @@ export function startFilePanel({ dialog, onSample, onDropped, signal }) {
     $("file-about").textContent = `${latest.name}, ${size(latest.size)}, ${seconds(audio.duration)}`;
     audio.hidden = false;
   });
-  // Anywhere in the dialog, as a browser would leave the page for what is dropped beside the panel.
-  for (const type of ["dragenter", "dragover"]) {
-    dialog.addEventListener(type, (event) => {
-      event.preventDefault();
-      dialog.dataset.drop = "true";
-    });
-  }
-  dialog.addEventListener("dragleave", (event) => {
-    if (!dialog.contains(event.relatedTarget)) delete dialog.dataset.drop;
-  });
-  dialog.addEventListener("drop", (event) => {
-    event.preventDefault();
-    delete dialog.dataset.drop;
-    const [file] = event.dataTransfer.files;
-    if (!file) return;
+  const onFile = (file) => {
     onDropped();
     choose(file);
-  });
+  };
+  acceptDrops(dialog, onFile, { signal });
   signal.addEventListener("abort", () => URL.revokeObjectURL(audio.src), { once: true });
 }

@@ -4,7 +4,7 @@ import { Problem } from "../common/api.js";
 import { $, write } from "../common/dom.js";
 import { readingText } from "./reading-texts.js";
 import { record } from "./recorder.js";
-import { seconds } from "../common/words.js";
+import { seconds } from "../common/times.js";
 
 const BEST_FROM_S = 8;
 const BEST_TO_S = 25;

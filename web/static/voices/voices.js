@@ -4,7 +4,8 @@ import { $, copyOf, element, write } from "../common/dom.js";
 import { roster } from "../common/personalities.js";
 import { rowOf, showRows } from "../common/rows.js";
 import { showTrouble } from "../common/trouble.js";
-import { languageName, seconds } from "../common/words.js";
+import { seconds } from "../common/times.js";
+import { languageName } from "../common/words.js";
 import { openProfile } from "./profile-dialog.js";
 import { openVoice } from "./voice-dialog.js";
 
