@@ -9,7 +9,7 @@ local ABOUT = ASKED .. ':about'
 local untold = {}
 for at = first, #ARGV, 3 do
   local member, times, about = unpack(ARGV, at, at + 2)
-  count(ASKED, member, tonumber(times), half_life_ms)
+  rank(ASKED, member, tonumber(times), half_life_ms)
   if about ~= '' then
     redis.call('HSET', ABOUT, member, about)
   elseif redis.call('HEXISTS', ABOUT, member) == 0 then

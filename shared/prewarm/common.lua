@@ -29,7 +29,7 @@ end
 -- Count so many times for a member of a ranking, each of which is worth half of it a half-life later. Scores are
 -- logarithms (base 2, in half-lives): one of S is worth 2^(S - now) times of now, so that all decay together and none
 -- is ever written for that.
-local function count(ranking, member, times, half_life_ms)
+local function rank(ranking, member, times, half_life_ms)
   local now = now_ms() / half_life_ms
   local before = tonumber(redis.call('ZSCORE', ranking, member) or now - 1100)
   local more = now + math.log(times) / math.log(2)

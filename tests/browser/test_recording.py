@@ -23,7 +23,7 @@ from tests.browser.conftest import (
     send,
     watched_page,
 )
-from tests.browser.test_speaking import expect_sound, speak
+from tests.browser.test_speaking import expect_sound, form, speak
 from tests.shared.samples.sounds import RATE_HZ, speech
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_a_voice_is_recorded_listened_to_judged_and_spoken_with(hearing, ann, ht
 
     hearing.get_by_role("button", name="Speak as Ann").click()
     expect(hearing.get_by_role("dialog")).to_be_hidden()
-    expect(hearing.get_by_label("Personality").locator("option:checked")).to_have_text("Ann")
+    expect(form(hearing).get_by_label("Personality").locator("option:checked")).to_have_text("Ann")
     speak(hearing, "With a voice of my own.")
     expect_sound(hearing, "MISS")
     hearing.get_by_role("link", name="Voices").click()

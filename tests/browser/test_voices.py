@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import WAV, row
-from tests.browser.test_speaking import expect_sound
+from tests.browser.test_speaking import expect_sound, form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def test_who_is_made_can_be_given_a_voice_and_speak_at_once(voices, http):
     voices.get_by_label("Name", exact=True).fill("berta")
     voices.get_by_label("Shown as").fill("Berta Öztürk")
     voices.get_by_role("dialog").get_by_label("Language").fill("de-AT")
-    expect(voices.get_by_text("Austrian German")).to_be_visible()
+    expect(voices.get_by_role("dialog").get_by_text("Austrian German")).to_be_visible()
     voices.get_by_role("dialog").get_by_label("Gender").select_option("Female")
     voices.get_by_role("dialog").get_by_label("Speed").fill("1.25")
     voices.get_by_role("button", name="Create").click()
@@ -89,7 +89,7 @@ def test_who_is_made_can_be_given_a_voice_and_speak_at_once(voices, http):
 
     berta.get_by_role("button", name="Speak").click()
     expect(voices.get_by_label("Text", exact=True)).to_be_focused()
-    expect(voices.get_by_label("Personality").locator("option:checked")).to_have_text("Berta Öztürk")
+    expect(form(voices).get_by_label("Personality").locator("option:checked")).to_have_text("Berta Öztürk")
     voices.get_by_role("button", name="Speak", exact=True).click()
     expect_sound(voices, "MISS")
     expect(voices.get_by_role("listitem")).to_contain_text("Berta Öztürk · high · espeak")
