@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.keys import ADMIN_ID, Scope
+from shared.keys import ADMIN_ID
+from shared.scopes import Scope
 from tests.farm import until
 from tests.integration.test_contract import TIME, UUID, fresh, is_problem, speak
 

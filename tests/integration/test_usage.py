@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from shared.database import Database
-from shared.keys import Scope
+from shared.scopes import Scope
 from shared.usage import Outbox, SynthesisRow
 from tests.farm import until
 from tests.integration.test_cli import voicefarm
