@@ -8,6 +8,8 @@ ENGINES ?=
 SHELL := /bin/sh
 BIN := .venv/bin
 SETUP := sh deploy/setup
+# Files in the order of tests/conftest.py.
+IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help up test bench lint lock
@@ -24,8 +26,8 @@ up:  ## run the farm here until Ctrl-C; sets up what is missing
 test: lint  ## run every check and test; sets up what they need
 	@sh deploy/debian-packages redis-server postgresql chromium curl prometheus
 	@$(SETUP) torch
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 .venv-torch/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --timeout 300 \
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(IN_PARALLEL)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 .venv-torch/bin/pytest $(IN_PARALLEL) --timeout 300 \
 	  tests/torch tests/workers/test_provider_contract.py
 
 bench:  ## measure the farm against others in one run, and write the README's table

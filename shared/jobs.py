@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shared.errors import Conflict, NotFound, QueueFull
-from shared.keys import Scope
+from shared.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -9,7 +9,6 @@ import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sqlalchemy import String, select, tuple_
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database import Base, utc_now
 from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, SettingsError, Unauthorized
+from shared.scopes import Scope
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -29,22 +29,6 @@ ADMIN_ID = "00000000-0000-0000-0002-000000000001"
 # What VOICEFARM_ADMIN_KEY may be; the keys made here fit in. Anything else is no key, and asks no database.
 _SECRET = re.compile(r"[\x21-\x7e]{32,512}")
 _LOOKUP_DIGITS = 16
-
-
-class Scope(StrEnum):
-    """What a key allows; each one allows what those above it allow."""
-
-    SPEAK = "speak"
-    """Synthesise, see its own jobs, fetch any audio by its key, read personalities and statistics."""
-    MANAGE = "manage"
-    """Change personalities and their voices, clear one voice's cache, pre-warm."""
-    ADMIN = "admin"
-    """Clear the whole cache, make and revoke keys, see everyone's jobs."""
-
-    def allows(self, needed: Scope) -> bool:
-        """Tell whether a key of this scope may do what needs that one."""
-        ranks = list(Scope)
-        return ranks.index(self) >= ranks.index(needed)
 
 
 @dataclass(frozen=True, slots=True)

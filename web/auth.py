@@ -10,7 +10,8 @@ from flask import g, request
 
 from shared import sessions
 from shared.errors import Forbidden, Unauthorized
-from shared.keys import ADMIN_ID, ApiKey, Scope
+from shared.keys import ADMIN_ID, ApiKey
+from shared.scopes import Scope
 from web.context import EPOCH, farm
 from web.queries import check_query
 

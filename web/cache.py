@@ -7,7 +7,7 @@ from flask import Blueprint, Response, g, request
 from shared.cache.history import DEFAULT_HOURS, MAX_HOURS
 from shared.connections import state_errors
 from shared.errors import FieldError, InvalidRequest
-from shared.keys import Scope
+from shared.scopes import Scope
 from web import cache_schemas as schemas
 from web.auth import requires
 from web.context import farm

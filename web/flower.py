@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from shared.keys import Scope
+from shared.scopes import Scope
 from web import schemas
 from web.auth import requires
 from web.context import farm

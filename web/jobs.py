@@ -11,9 +11,9 @@ import structlog
 from flask import Blueprint, Response, g, request
 
 from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, VoicefarmError, retry_after_s
-from shared.keys import Scope
 from shared.ledger import Status
 from shared.models import UUID_PATTERN, AudioFormat
+from shared.scopes import Scope
 from web import schemas
 from web.auth import requires
 from web.context import farm

@@ -19,8 +19,8 @@ from pydantic import (
 
 from shared.database import utc_now
 from shared.errors import Conflict, FieldError, InvalidRequest, NotFound
-from shared.keys import Scope
 from shared.models import UUID_PATTERN, check_printable, field_errors
+from shared.scopes import Scope
 from web import schemas
 from web.auth import requires
 from web.context import farm

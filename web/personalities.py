@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, g, request
 
 from shared.errors import NotFound, PreconditionFailed
-from shared.keys import Scope
 from shared.models import UUID_PATTERN
 from shared.profiles import Profile
+from shared.scopes import Scope
 from web import schemas
 from web.auth import requires
 from web.context import farm

@@ -10,9 +10,9 @@ import structlog
 from flask import Blueprint, Response, g
 
 from shared.errors import FieldError, InvalidRequest, NotFound
-from shared.keys import Scope
 from shared.models import UUID_PATTERN
 from shared.prewarm import PrewarmRequest, plan
+from shared.scopes import Scope
 from web import prewarm_schemas as schemas
 from web.auth import requires
 from web.context import farm

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from shared.keys import Scope
 from shared.provider_status import ProviderStatus, provider_statuses
+from shared.scopes import Scope
 from web import schemas
 from web.auth import requires
 from web.context import farm

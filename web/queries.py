@@ -7,9 +7,9 @@ from typing import Any
 from flask import request
 
 from shared.cache.history import DEFAULT_HOURS, MAX_HOURS
+from shared.dimensions import Dimension
 from shared.errors import FieldError, InvalidRequest
 from shared.ledger import Status
-from shared.usage import Dimension
 from web.pages import DEFAULT_LIMIT, MAX_LIMIT
 from web.requests import MAX_WAIT_S
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.circuits import CircuitState
-from shared.keys import Scope
 from shared.ledger import Status
 from shared.models import AudioFormat, Fallback, Quality
 from shared.profiles import Profile
+from shared.scopes import Scope
 from shared.voice_config import VoiceConfig
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

@@ -8,8 +8,8 @@ from flask import Blueprint, Response, g, request
 
 from shared.cache import CachedAudio
 from shared.errors import Conflict, FailedAttempt, NotFound, SynthesisFailed
-from shared.keys import Scope
 from shared.ledger import Job, Status
+from shared.scopes import Scope
 from web.auth import requires
 from web.context import farm
 from web.jobs import CACHE_STATUS, accepted

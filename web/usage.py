@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, request
 
 from shared.database import utc_now
+from shared.dimensions import Dimension
 from shared.errors import FieldError, InvalidRequest
-from shared.keys import Scope
 from shared.models import UUID_PATTERN
-from shared.usage import Dimension, UsageSum, add_up
+from shared.scopes import Scope
+from shared.usage import UsageSum, add_up
 from web import schemas
 from web.auth import requires
 from web.context import farm

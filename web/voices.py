@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, g, request
 
 from shared.errors import FieldError, InvalidRequest, NoVoiceSample
-from shared.keys import Scope
+from shared.scopes import Scope
 from web import schemas
 from web.auth import requires
 from web.context import farm

@@ -10,7 +10,7 @@ import click
 
 from shared.cli.client import FarmClient
 from shared.cli.tables import echo_table, minute
-from shared.keys import Scope
+from shared.scopes import Scope
 from shared.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import click
 
 from shared.cli.client import FarmClient
 from shared.cli.tables import echo_table
+from shared.dimensions import Dimension
 from shared.settings import Settings
-from shared.usage import Dimension
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,14 +3,13 @@
 from shared.usage.budget import BudgetWatch
 from shared.usage.outbox import STREAM, Outbox
 from shared.usage.records import Usage
-from shared.usage.report import Dimension, UsageReport, UsageSum, add_up
+from shared.usage.report import UsageReport, UsageSum, add_up
 from shared.usage.table import SynthesisRow
 from shared.usage.writer import UsageWriter
 
 __all__ = [
     "STREAM",
     "BudgetWatch",
-    "Dimension",
     "Outbox",
     "SynthesisRow",
     "Usage",

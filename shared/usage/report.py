@@ -6,12 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import func, select
 
 from shared.database import utc_now
+from shared.dimensions import Dimension
 from shared.usage.table import HAS_COST, SynthesisRow
 
 if TYPE_CHECKING:
@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 
 # A worker that lost the reply of a write tries it again for a minute, so one attempt may have two entries.
 _WRITTEN_TWICE_WITHIN = timedelta(minutes=5)
-
-
-class Dimension(StrEnum):
-    """What a report can be broken down by."""
-
-    DAY = "day"
-    """Of UTC."""
-    PROVIDER = "provider"
-    PERSONALITY = "personality"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import pytest
 from shared.connections import worker_client
 from shared.database import Database
 from shared.directory import Changes
-from shared.keys import ApiKeys, Scope
+from shared.keys import ApiKeys
 from shared.personalities import Personalities
+from shared.scopes import Scope
 from tests.farm import RunningFarm, running_farm
 from tests.integration.described import Described
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from shared.keys import ADMIN_ID, Scope
+from shared.keys import ADMIN_ID
+from shared.scopes import Scope
 from tests.farm import running_farm
 from tests.servers import clean_environment
 

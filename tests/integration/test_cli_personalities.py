@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from shared.keys import Scope
+from shared.scopes import Scope
 from tests.integration.test_cli import voicefarm
 from tests.shared.samples.sounds import encoded, silence, speech
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import soundfile
 
-from shared.keys import Scope
+from shared.scopes import Scope
 from tests.edits import setting
 from tests.farm import until
 

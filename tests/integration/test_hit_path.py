@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from shared.keys import Scope
+from shared.scopes import Scope
 from shared.voice_config import VoiceConfig, VoiceSettings
 from tests.edits import setting
 from tests.farm import until

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from shared.models import SpeechRequest
-from tests.chaos.test_failures import LONG, children
+from tests.chaos.test_failures import LONG_TEXT, children
 from tests.edits import setting
 from tests.farm import running_farm, until
 
@@ -99,7 +99,7 @@ def test_an_unexpected_error_carries_its_job_and_its_trace(farm, http):
 
 
 def test_a_process_that_was_killed_is_told_with_its_job(farm, http):
-    about = ask(http, f"{SAID} {LONG['text']}", speed=0.25, pitch=-20)
+    about = ask(http, f"{SAID} {LONG_TEXT}", speed=0.25, pitch=-20)
     until(lambda: http.get(f"/api/voice/jobs/{about['job_id']}").json()["status"] == "running", "it runs")
     for child in children(farm):
         child.kill()

@@ -121,8 +121,11 @@ def test_nothing_that_was_said_and_nobodys_name_is_shown(farm, http):
     assert labels == {"cache_status", "outcome", "provider", "state", "code", "redis", "le"}
 
 
-def test_what_waits_is_shown_with_its_age_and_a_redis_that_is_away_is_told(tmp_path):
-    with running_farm(tmp_path) as farm, farm.client() as http:
+def test_what_waits_is_shown_with_its_age_and_a_redis_that_is_away_is_told(farm, http):
+    until(lambda: scrape(farm.url)("voicefarm_renderings", state="running") == 0, "nothing is under way")
+    jobs = {"cache_status": "MISS", "outcome": "job"}
+    asked = scrape(farm.url)("voicefarm_requests_total", **jobs) + 3
+    try:
         farm["espeak"].pause()
         for _ in range(3):
             speak(http, wait=0)
@@ -146,11 +149,13 @@ def test_what_waits_is_shown_with_its_age_and_a_redis_that_is_away_is_told(tmp_p
             assert time.monotonic() - begun < 2
             for server in ("state", "audio"):
                 assert alone("voicefarm_redis_up", redis=server) == 0
-            assert alone("voicefarm_requests_total", cache_status="MISS", outcome="job") == 3
+            assert alone("voicefarm_requests_total", **jobs) == asked
             assert "voicefarm_queue_depth" not in alone.families
             relieve()
             until(lambda: scrape(farm.url)("voicefarm_redis_up", redis="state") == 1, "it is back")
         until(lambda: scrape(farm.url)("voicefarm_workers", provider="espeak") == 1, "the worker is back")
+    finally:
+        farm.mend()
 
 
 def test_the_processes_of_a_front_count_as_one(tmp_path):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared.keys import Scope
+from shared.scopes import Scope
 from tests.integration.test_contract import MARCEL, TIME, UUID, ZAC, fresh, is_problem, speak
 
 PERSONALITIES = "/api/voice/personalities"

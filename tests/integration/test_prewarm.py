@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from shared.keys import Scope
+from shared.scopes import Scope
 from tests.farm import until
 from tests.integration.test_contract import MARCEL, SHANTE, SYNTHESIZE, TIME, UUID, fresh, is_problem, speak
 

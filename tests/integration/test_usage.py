@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 
 from shared.database import Database
-from shared.keys import Scope
+from shared.scopes import Scope
 from shared.usage import Outbox, SynthesisRow
-from tests.farm import running_farm, until
+from tests.farm import until
 from tests.integration.test_cli import voicefarm
 from tests.integration.test_contract import fresh, is_problem, speak
 
@@ -173,19 +173,26 @@ def test_a_key_that_may_manage_reads_it(farm, keys, described):
         assert client.get(USAGE).status_code == 200
 
 
-def test_what_a_worker_left_that_was_killed_is_counted_by_the_next(tmp_path):
-    with running_farm(tmp_path) as farm, farm.client() as http:
-        state, outbox = farm.redis.client(1), Outbox(farm.redis.client(1))
-        state.set("voice:usage:turn", 1)  # as if another process were moving all the time
+def test_what_a_worker_left_that_was_killed_is_counted_by_the_next(farm, http):
+    def counted():
+        return http.get(USAGE).json()["total"]["syntheses"]
+
+    state, outbox = farm.redis.client(1), Outbox(farm.redis.client(1))
+    turn = "voice:usage:turn"
+    # As if another process were moving all the time, from when nobody is.
+    until(lambda: outbox.size() == 0 and state.set(turn, 1, nx=True), "what was before is moved")
+    try:
+        before = counted()
         for _ in range(3):
             speak(http, fresh())
         farm["espeak"].kill()
         assert outbox.size() == 3
-        assert http.get(USAGE).json()["total"]["syntheses"] == 0
-        state.delete("voice:usage:turn")
-        farm["espeak"].start()
-        until(lambda: outbox.size() == 0, "it is moved")
-        assert http.get(USAGE).json()["total"]["syntheses"] == 3
+        assert counted() == before
+    finally:
+        state.delete(turn)
+        farm.mend()
+    until(lambda: outbox.size() == 0, "it is moved")
+    assert counted() == before + 3
 
 
 @pytest.mark.usefixtures("_settled")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import soundfile
 
-from shared.keys import Scope
+from shared.scopes import Scope
 from tests.integration.test_contract import fresh, is_problem, speak
 from tests.integration.test_personalities import PERSONALITIES, make
 from tests.shared.samples.sounds import encoded, silence, speech

@@ -18,8 +18,9 @@ from shared.connections import FRONT_TIMEOUT_S, front_client
 from shared.database import Database, utc_now
 from shared.directory import EPOCH_KEY, MAX_HELD, SILENCE_S, STALE_S, Changes, Directory, _Held
 from shared.errors import NotFound, StateUnavailable, Unauthorized
-from shared.keys import ApiKeys, Scope
+from shared.keys import ApiKeys
 from shared.personalities import Personalities, PersonalityRow
+from shared.scopes import Scope
 from shared.voice_config import VoiceConfig, VoiceSettings
 from tests.edits import setting
 from tests.farm import until

@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 from shared.database import Database, utc_now
 from shared.directory import Changes
 from shared.errors import Conflict, InvalidRequest, NotFound, SettingsError, Unauthorized
-from shared.keys import ADMIN_ID, ApiKey, ApiKeys, KeyRow, Scope
+from shared.keys import ADMIN_ID, ApiKey, ApiKeys, KeyRow
+from shared.scopes import Scope
 
 FIRST, SECOND = "first-admin-key-of-32-characters!", "second-admin-key-of-32-characters"
 

@@ -11,8 +11,9 @@ from sqlalchemy import event
 
 from shared.database import Database, utc_now
 from shared.directory import Changes
-from shared.keys import ApiKeys, Scope
+from shared.keys import ApiKeys
 from shared.last_uses import LastUses
+from shared.scopes import Scope
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from shared.consents import SampleRow
 from shared.database import Base, Database
 from shared.directory import Changes
 from shared.errors import SettingsError, StateUnavailable
-from shared.keys import ApiKey, ApiKeys, KeyRow, Scope, digest_of
+from shared.keys import ApiKey, ApiKeys, KeyRow, digest_of
 from shared.personalities import Personalities, PersonalityRow
+from shared.scopes import Scope
 from shared.usage import SynthesisRow
 
 ADMIN_KEY = "an-admin-key-of-at-least-32-characters"

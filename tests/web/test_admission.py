@@ -11,11 +11,11 @@ import pytest
 from shared.cache import cache_key
 from shared.cli.migrate import migrate
 from shared.farm import Farm
-from shared.keys import Scope
 from shared.models import Audio, AudioFormat, SpeechRequest
 from shared.presence import Worker
 from shared.provider_stats import ProviderStats, Synthesis
 from shared.resolution import resolve
+from shared.scopes import Scope
 from shared.settings import Settings
 from web import create_app
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.cli.migrate import migrate
 from shared.farm import Farm
-from shared.keys import Scope
+from shared.scopes import Scope
 from shared.sessions import issue_code
 from shared.settings import Settings
 from web import create_app

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from shared.cache import CacheHistory
 from shared.cli.migrate import migrate
 from shared.farm import Farm
-from shared.keys import Scope
+from shared.scopes import Scope
 from shared.settings import Settings
 from web import create_app
 

@@ -7,7 +7,7 @@ import pytest
 from shared.cli.migrate import migrate
 from shared.errors import SettingsError
 from shared.farm import Farm
-from shared.keys import Scope
+from shared.scopes import Scope
 from shared.settings import Settings
 from web import create_app
 

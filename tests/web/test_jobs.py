@@ -17,10 +17,11 @@ import pytest
 import web.jobs
 from shared.cli.migrate import migrate
 from shared.farm import Farm
-from shared.keys import ApiKeys, Scope
+from shared.keys import ApiKeys
 from shared.ledger import Attempt, Ledger, Result
 from shared.models import Audio, AudioFormat
 from shared.presence import Worker
+from shared.scopes import Scope
 from shared.settings import Settings
 from tests.farm import until
 from web import create_app

@@ -102,10 +102,11 @@ class StyleTTS2Networks:
         self._parameters = parameters
         self._device = device
         torch.backends.cudnn.deterministic = True
+        parts = _parts(files.checkpoint)
         described, self._networks = _build(files.config)
         self._is_shifted = described.decoder.type == "hifigan"
         self._style_size: int = described.style_dim
-        _fill(self._networks, files.checkpoint)
+        _fill(self._networks, parts, files.checkpoint)
         for network in self._networks.values():
             network.eval().requires_grad_(requires_grad=False).to(device)
             for part in (network, *network.children()):
@@ -247,12 +248,17 @@ def _build(config: Path) -> tuple[Any, dict[str, Any]]:
     return described, {name: networks[name] for name in _SPEAKING}
 
 
-def _fill(networks: Mapping[str, Any], checkpoint: Path) -> None:
-    """Give the networks a checkpoint's weights, all of them."""
+def _parts(checkpoint: Path) -> dict[str, Any]:
+    """Read a checkpoint's weights, by the networks that they are of."""
     content = read_checkpoint(checkpoint)
     parts = content.get("net") if isinstance(content, dict) else None
     if not isinstance(parts, dict):
         raise ModelLoadFailed(f"{checkpoint} is no checkpoint of StyleTTS2. {REMEDY}")
+    return parts
+
+
+def _fill(networks: Mapping[str, Any], parts: Mapping[str, Any], checkpoint: Path) -> None:
+    """Give the networks that checkpoint's weights, all of them."""
     for name, network in networks.items():
         weights = _plain(parts.get(name, {}))
         if difference := _difference(network.state_dict(), weights):

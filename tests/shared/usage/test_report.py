@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from shared.connections import front_client
+from shared.dimensions import Dimension
 from shared.errors import StateUnavailable
-from shared.usage import Dimension, Outbox, UsageReport, UsageSum, UsageWriter
+from shared.usage import Outbox, UsageReport, UsageSum, UsageWriter
 from tests.servers import free_port
 from tests.shared.usage.used import ANN, BOB, used, write_down
 
