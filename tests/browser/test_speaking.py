@@ -126,7 +126,7 @@ def test_language_speed_pitch_and_format_are_chosen_and_sent(speaking):
         "pitch": -0.5,
     }
     expect_sound(speaking, "MISS")
-    expect(speaking.locator("#file-about")).to_have_text(re.compile(r"^speech\.flac, \d+ kB$"))
+    expect(speaking.locator("#download-about")).to_have_text(re.compile(r"^speech\.flac, \d+ kB$"))
 
 
 def test_a_language_that_nobody_can_mean_is_told_beside_its_field(speaking):

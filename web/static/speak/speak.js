@@ -63,7 +63,7 @@ async function present(spoken, request) {
 function offerFile(file, request) {
   URL.revokeObjectURL($("download").href);
   Object.assign($("download"), { href: URL.createObjectURL(file), download: fileName(request) });
-  $("file-about").textContent = `${fileName(request)}, ${size(file.size)}`;
+  $("download-about").textContent = `${fileName(request)}, ${size(file.size)}`;
 }
 
 function refuse(problem) {
