@@ -131,6 +131,11 @@ def test_the_page_tells_why_nothing_is_suggested(client, words):
     assert words in client.get("/").text
 
 
+def test_no_two_elements_of_the_page_have_one_id_though_some_are_in_templates(client):
+    ids = re.findall(r'\sid="([^"]+)"', client.get("/").text)
+    assert [name for name, number in Counter(ids).items() if number > 1] == []
+
+
 def test_the_policy_lets_nothing_in_from_elsewhere_and_nothing_inline(client):
     answer = client.get("/")
     policy = answer.headers["Content-Security-Policy"]
