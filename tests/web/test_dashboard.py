@@ -182,8 +182,3 @@ def test_what_is_vendored_is_what_was_published_and_has_its_licence():
     assert dict(table) == {name: sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
     for file in files.values():
         assert (file.parent / "LICENSE").read_text()
-
-
-def test_no_two_elements_of_the_page_and_its_dialogs_share_an_id(client):
-    ids = Counter(re.findall(r'\sid="([^"]+)"', client.get("/").text))
-    assert {name: times for name, times in ids.items() if times > 1} == {}
