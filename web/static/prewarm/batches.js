@@ -77,7 +77,7 @@ function fill(row, batch) {
   write(row.querySelector("h4"), count(total, "piece"));
   write(row.querySelector(".about"), `Begun ${moment(created_at)}${cached}`);
   write(row.querySelector(".badge"), STATES[status]);
-  row.querySelector(".badge").dataset.status = counts.failed > 0 ? "incomplete" : status;
+  row.querySelector(".badge").dataset.status = status === "finished" && counts.failed > 0 ? "failed" : status;
   const progress = row.querySelector("progress");
   Object.assign(progress, { max: total, value: total - counts.queued - counts.running - counts.cancelled });
   write(row.querySelector(".standing"), standing(batch));
