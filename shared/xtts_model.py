@@ -125,7 +125,7 @@ class XttsFiles:
     @property
     def problem(self) -> str | None:
         """Why nothing can be spoken with it; None when something can."""
-        return f"There is no {' and no '.join(self.missing)} in {self.folder}." if self.missing else None
+        return f"There is no {' or '.join(self.missing)} in {self.folder}." if self.missing else None
 
     @property
     def configuration(self) -> Path:

@@ -69,7 +69,8 @@ def test_a_voice_is_loaded_and_unloaded_by_one_provider(given):
     expect(given.locator("#holding-news")).to_have_text("xtts_v2: no worker holds the voice of ann any more.")
 
 
-def test_a_lost_connection_is_told_where_the_voice_should_be_loaded(given, cloner):  # noqa: ARG001
+@pytest.mark.usefixtures("cloner")
+def test_a_lost_connection_is_told_where_the_voice_should_be_loaded(given):
     load = provider(given, "XTTS v2").get_by_role("button")
     expect(load).to_be_visible()
     given.context.set_offline(True)
@@ -77,7 +78,7 @@ def test_a_lost_connection_is_told_where_the_voice_should_be_loaded(given, clone
     expect(given.locator("#holding-news")).to_contain_text("The farm does not answer.")
 
 
-def test_what_one_has_spoken_is_forgotten_when_asked(voices, ann, http):
+def test_what_one_has_spoken_is_forgotten_when_asked(ann, voices, http):
     who = ann.rpartition("/")[2]
     body = {"text": "Forget this.", "personality_id": who}
     http.post("/api/voice/synthesize?wait=30", json=body).raise_for_status()

@@ -64,7 +64,7 @@ def test_a_missing_file_is_told_with_the_remedy(release, name):
 
 
 def test_without_a_folder_all_files_are_missing(tmp_path):
-    assert "config.json and no model.pth" in xtts_equipment(settings_of(tmp_path / "xtts_v2")).problem
+    assert "config.json or model.pth" in xtts_equipment(settings_of(tmp_path / "xtts_v2")).problem
 
 
 @pytest.mark.parametrize("name", FILES)
