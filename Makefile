@@ -24,7 +24,7 @@ up:  ## run the farm here until Ctrl-C; sets up what is missing
 	@exec setpriv --pdeathsig TERM $(BIN)/voicefarm up --port "$(PORT)" --flower-port "$(FLOWER_PORT)" --state "$(STATE)" --engines "$(ENGINES)"
 
 test: lint  ## run every check and test; sets up what they need
-	@sh deploy/debian-packages redis-server postgresql chromium curl prometheus
+	@sh deploy/debian-packages redis-server postgresql chromium chromium-headless-shell curl prometheus
 	@$(SETUP) torch
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(IN_PARALLEL)
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 .venv-torch/bin/pytest $(IN_PARALLEL) --timeout 300 \

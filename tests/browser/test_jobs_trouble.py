@@ -109,8 +109,9 @@ def test_a_job_that_was_faster_than_its_cancellation_is_shown_as_it_ended(jobs, 
 
 
 def forget(farm: RunningFarm, job_id: str) -> None:
-    """Let a job be no longer kept, as it is some time after its end."""
+    """Let a job be no longer kept, as it is some time after its end; it waits for nobody, either."""
     with farm.redis.client(1) as state:
+        state.zrem("voice:queue:espeak", state.hget(f"voice:job:{job_id}", "rendering"))
         assert state.delete(f"voice:job:{job_id}")
 
 

@@ -209,7 +209,9 @@ def test_a_microphone_that_is_refused_is_explained(hearing_browser, complaints, 
 @pytest.mark.usefixtures("ann")
 def test_a_machine_without_a_microphone_is_told_so(chromium, complaints, farm):
     with (
-        closing(launch(chromium, "no-user-gesture-required", "--disable-audio-input")) as browser,
+        closing(
+            launch(chromium, "no-user-gesture-required", "--disable-audio-input", program="chromium")
+        ) as browser,
         watched_page(browser, complaints, permissions=["microphone"]) as page,
     ):
         page.goto(f"{farm.link()}#voices")
