@@ -1,6 +1,7 @@
 // The page at /: its parts, each shown at an address of its own behind the #.
 
 import { $ } from "./common/dom.js";
+import { offerLanguages } from "./common/languages.js";
 import { roster } from "./common/personalities.js";
 import { startFarm } from "./farm/farm.js";
 import { startJobs } from "./jobs/jobs.js";
@@ -59,5 +60,6 @@ addEventListener("hashchange", () => {
 });
 roster.addEventListener("change", tidyAddress);
 
+offerLanguages();
 showPart();
 roster.load();

@@ -2,9 +2,6 @@
 
 import { about } from "./times.js";
 
-/** What a field for a language offers; it takes any other, too. */
-export const COMMON_LANGUAGES = "en-US en-GB de es es-MX fr it ja ko nl pl pt-BR tr zh-CN".split(" ");
-
 /** What the cache had to do with an answer. */
 export const CACHE = {
   HIT: "It was in the cache already.",

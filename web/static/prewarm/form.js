@@ -4,9 +4,10 @@ import { Problem } from "../common/api.js";
 import { confirmed } from "../common/dialog.js";
 import { $, copyOf, write } from "../common/dom.js";
 import { acceptDrops } from "../common/drop.js";
+import { languageHint } from "../common/languages.js";
 import { roster } from "../common/personalities.js";
 import { showRows } from "../common/rows.js";
-import { COMMON_LANGUAGES, count, grouped, languageName } from "../common/words.js";
+import { count, grouped } from "../common/words.js";
 import { parsePhrases, readPhrases, tooLarge } from "./phrases.js";
 
 const GROUPS = {
@@ -81,8 +82,7 @@ function follow() {
   const without = repeated > 0 ? `, ${count(repeated, "repeated line")} left out` : "";
   $("prewarm-count").textContent = phrases.length > 0 ? count(phrases.length, "phrase") + without : "";
   const tag = language.value.trim();
-  const name = tag === "" ? "Each voice's own, if left empty." : languageName(tag);
-  write($("prewarm-language-hint"), name || "A language tag, such as en, en-GB or pt-BR.");
+  write($("prewarm-language-hint"), tag === "" ? "Each voice's own, if left empty." : languageHint(tag));
   showProduct();
 }
 
@@ -165,7 +165,6 @@ async function open(file) {
 
 /** `onChange` is told whenever the form says something else, or others can speak. */
 export function startForm({ onChange }) {
-  language.list.replaceChildren(...COMMON_LANGUAGES.map((tag) => new Option(languageName(tag), tag)));
   form.addEventListener("input", () => {
     follow();
     onChange();

@@ -1,8 +1,9 @@
 // Language, speed and pitch of what shall be spoken.
 
 import { $ } from "../common/dom.js";
+import { languageHint } from "../common/languages.js";
 import { roster } from "../common/personalities.js";
-import { COMMON_LANGUAGES, languageName } from "../common/words.js";
+import { languageName } from "../common/words.js";
 
 // The slider of the speed is of its binary logarithm: half as fast is as far away as twice as fast.
 const SPEED_STEP = 0.05;
@@ -30,8 +31,8 @@ export function showTuning() {
   tell("pitch", pitch() === 0 ? "0" : semitones, pitch() === 0 ? "normal" : `${semitones} semitones`);
   const tag = $("language").value.trim();
   const own = roster.everyone && roster.get($("personality").value)?.language;
-  const name = tag ? languageName(tag) : own && `${languageName(own)}, the personality's own`;
-  $("language-hint").textContent = name || "A language tag, such as en, en-GB or pt-BR.";
+  const isOwn = !tag && own;
+  $("language-hint").textContent = isOwn ? `${languageName(own)}, the personality's own` : languageHint(tag);
   $("language").placeholder = own || "";
 }
 
@@ -44,7 +45,6 @@ export function startTuning() {
   const { min, max } = $("speed");
   Object.assign($("speed"), { min: Math.log2(min), max: Math.log2(max), step: SPEED_STEP, value: 0 });
   $("pitch").value = 0;
-  $("languages").replaceChildren(...COMMON_LANGUAGES.map((tag) => new Option(languageName(tag), tag)));
   for (const name of ["speed", "pitch", "language", "personality"]) {
     $(name).addEventListener("input", showTuning);
   }

@@ -3,11 +3,10 @@
 import { Problem, call } from "../common/api.js";
 import { $ } from "../common/dom.js";
 import { attemptIn, confirmed, openDialog } from "../common/dialog.js";
+import { languageHint } from "../common/languages.js";
 import { roster } from "../common/personalities.js";
-import { COMMON_LANGUAGES, languageName } from "../common/words.js";
 
 const NEW = { name: "", language: "en", is_active: true, is_default: false, voice_config: {} };
-const TAG_WANTED = "A language tag, such as en, en-GB or pt-BR.";
 const IS_DEFAULT = "Speaks when a request names nobody. To change that, make another one the default.";
 const MAY_BE_DEFAULT = "Speaks when a request names nobody, in place of the one who does so now.";
 
@@ -59,14 +58,11 @@ function fill(form, { name, personality_name, language, is_active, is_default, v
   form.elements.is_default.checked = is_default;
   form.elements.is_active.disabled = form.elements.is_default.disabled = is_default;
   $("profile-default-hint").textContent = is_default ? IS_DEFAULT : MAY_BE_DEFAULT;
-  $("profile-languages").replaceChildren(
-    ...COMMON_LANGUAGES.map((tag) => new Option(languageName(tag), tag)),
-  );
   nameLanguage();
 }
 
 function nameLanguage() {
-  $("profile-language-hint").textContent = languageName($("profile-language").value.trim()) || TAG_WANTED;
+  $("profile-language-hint").textContent = languageHint($("profile-language").value.trim());
 }
 
 /** Gives what the form says, by the API's names of the fields; what is empty is null, which is the default. */
