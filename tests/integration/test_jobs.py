@@ -14,7 +14,8 @@ def events_of(http, location, **headers):
     """Follow a job to its end; gives the data of each event."""
     answer = http.get(f"{location}/events", headers=headers)
     assert answer.headers["Content-Type"].startswith("text/event-stream")
-    blocks = [block.splitlines() for block in answer.text.split("\n\n") if block]
+    # A comment tells only that the connection lives.
+    blocks = [block.splitlines() for block in answer.text.split("\n\n") if block and block[0] != ":"]
     assert all(block[0] == "event: job" and block[1].startswith("id: ") for block in blocks)
     return [json.loads(block[2].removeprefix("data: ")) for block in blocks]
 

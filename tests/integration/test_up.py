@@ -46,6 +46,8 @@ class Up:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # What a shell runs in the background ignores SIGINT, and these tests may be that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  one thread
         )
 
     def hear(self, pattern):
