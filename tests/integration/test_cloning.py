@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
 import soundfile
 
+from shared.samples.store import SAMPLE
 from tests.checkpoints import place_checkpoint
 from tests.farm import RunningFarm, running_farm, until
 from tests.integration.test_contract import is_problem
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     import httpx
 
 CLONING = ("styletts2", "xtts_v2")
+# Far longer than any step takes on a machine that is busy with other tests.
+STALL_S = 30
 TEXT = "We speak with the voice of a sample, and it is the same one every time."
 
 
@@ -33,7 +37,7 @@ def farm(tmp_path_factory) -> Iterator[RunningFarm]:
     for name in CLONING:
         place_checkpoint(name, folder / "models" / name)
     # One thread each, as two pools on two cores with two threads each mostly wait for each other.
-    env = {"OMP_NUM_THREADS": "1"}
+    env = {"OMP_NUM_THREADS": "1", "VOICEFARM_TORCH_STALL_SECONDS": str(STALL_S)}
     with running_farm(folder, workers=("espeak", *CLONING), env=env) as farm, farm.client() as http:
         until(lambda: all(status(http, name)["available"] for name in CLONING), "they live", timeout_s=100)
         yield farm
@@ -188,3 +192,15 @@ def test_a_worn_or_killed_pool_leaves_work_to_the_next_and_comes_back(http, farm
     farm["xtts_v2"].start()
     until(lambda: status(http, "xtts_v2")["available"], "it is back", timeout_s=60)
     assert say(http, ann, "It is back again.", quality="high").headers["X-Provider"] == "xtts_v2"
+
+
+def test_an_engine_that_makes_no_step_is_ended_and_the_next_provider_speaks(http, farm, ann):
+    path = http.get(ann).json()["voice_config"]["sample_path"]
+    sample = farm.folder / "samples" / path / SAMPLE
+    sample.unlink()
+    os.mkfifo(sample)  # as on a share whose server has gone: whoever reads it waits for ever
+    tried, provider = attempts(http, ann, quality="medium")
+    assert (tried[-1], provider) == (("xtts_v2", "timed_out"), "espeak")
+    until(lambda: farm["xtts_v2"].has_died, "its process ends")
+    farm["xtts_v2"].start()
+    until(lambda: status(http, "xtts_v2")["available"], "it is back", timeout_s=60)
