@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 from celery import Celery
+from celery.utils import uuid
 from kombu.exceptions import OperationalError
 
 from shared.errors import StateUnavailable
@@ -38,11 +39,22 @@ class Doorbell:
         return cls(app)
 
     def ring(self, queue: str, rendering_id: str) -> bool:
-        """Send one message to a provider's queue; False when the broker did not take it."""
+        """Send one message to a provider's queue; False when the broker did not take it.
+
+        It is the message of Celery's `send_task`, which looks for a route and declares the queue first.
+        """
+        message = self._app.amqp.create_task_message(
+            uuid(), TASK, args=[rendering_id], kwargs={}, ignore_result=True, **_looks(queue, rendering_id)
+        )
         try:
-            self._app.send_task(
-                TASK, args=[rendering_id], queue=queue, ignore_result=True, **_looks(queue, rendering_id)
-            )
+            with self._app.producer_pool.acquire(block=True) as producer:
+                producer.publish(
+                    message.body,
+                    routing_key=queue,
+                    headers=message.headers,
+                    serializer="json",
+                    **message.properties,
+                )
         except self._errors as error:
             error_name = type(error).__name__
             log.warning("ring_failed", queue=queue, error=error_name, **log_fields(rendering_id))
