@@ -30,11 +30,11 @@ def run_piped(
     before: Callable[[Pipeline], object] = lambda _: None,
     after: Callable[[Pipeline], object] = lambda _: None,
 ) -> list[Any]:
-    """Run a script, with commands that are queued `before` and `after` it, in one round trip; give all answers.
+    """Run a script, and what is queued `before` and `after` it, in one round trip; give all answers.
 
     For values of many kilobytes, which a script copies when it takes or gives them. Where the server does not
-    know the script yet, all of it is sent again, so the commands must be such as may come twice. (With a script
-    of redis-py's in a pipeline, every use asks the server first whether it knows it.)
+    know the script yet, all of it is sent again, so the commands must be such as may come twice. (A script of
+    redis-py's in a pipeline asks the server every time whether it is known.)
     """
 
     def run() -> list[Any]:
