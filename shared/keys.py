@@ -19,6 +19,8 @@ from shared.errors import Conflict, FieldError, InvalidRequest, NotFound, Settin
 from shared.scopes import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.orm import Session
 
     from shared.database import Database
@@ -187,14 +189,15 @@ class ApiKeys:
             row.revoked_at = row.revoked_at or utc_now()
         return row.record()
 
-    def ensure_admin(self, secret: str) -> None:
-        """Make this the admin's key, in place of the one before.
+    def ensure_admin(self, secret: str, *, before_change: Callable[[], None] = lambda: None) -> None:
+        """Make this the admin's key, in place of the one before; where it is that already, nothing happens.
 
         Raises:
             SettingsError: it is the secret of another key.
         """
         if self._is_admin(secret):
             return
+        before_change()
         try:
             with self._changes.around(), self._database.session() as session:
                 session.merge(_make_row(ADMIN_ID, "admin", Scope.ADMIN, secret))

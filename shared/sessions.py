@@ -1,16 +1,22 @@
-"""Dashboard sessions: a printed URL's one-time code becomes a cookie. Redis holds digests only."""
+"""Dashboard sessions: a printed URL's one-time code becomes a cookie. Redis holds digests only.
+
+voice:code:{digest}     a code that was not used yet     } its value is the era in which it was made, and it is
+voice:session:{digest}  a session                        } good in no other
+voice:sessions:era      counter: all that was made before its last change is void
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from shared.connections import state_errors
 
 if TYPE_CHECKING:
     from redis import Redis
 
+_ERA = "voice:sessions:era"
 CODE_TTL_S = 24 * 3600
 SESSION_TTL_S = 30 * 24 * 3600
 
@@ -23,7 +29,7 @@ def issue_code(redis: Redis) -> str:
     """
     code = secrets.token_urlsafe(32)
     with state_errors():
-        redis.set(_key("code", code), 1, ex=CODE_TTL_S)
+        redis.set(_key("code", code), _era(redis), ex=CODE_TTL_S)
     return code
 
 
@@ -36,11 +42,11 @@ def exchange(redis: Redis, code: str) -> str | None:
     token = secrets.token_urlsafe(32)
     with state_errors():
         # Asked first, because a server that hangs carries out later what a client has given up by then.
-        if not redis.exists(_key("code", code)):
+        if not _is_good(redis, _key("code", code)):
             return None
         with redis.pipeline() as both:
             both.getdel(_key("code", code))
-            both.set(_key("session", token), 1, ex=SESSION_TTL_S)
+            both.set(_key("session", token), _era(redis), ex=SESSION_TTL_S)
             was_there, _ = both.execute()
         if was_there is None:
             redis.delete(_key("session", token))
@@ -55,7 +61,26 @@ def is_open(redis: Redis, token: str) -> bool:
         StateUnavailable: Redis failed.
     """
     with state_errors():
-        return bool(redis.exists(_key("session", token)))
+        return _is_good(redis, _key("session", token))
+
+
+def end_all(redis: Redis) -> None:
+    """End every session, and make void every code that was not used yet.
+
+    Raises:
+        StateUnavailable: Redis failed.
+    """
+    with state_errors():
+        redis.incr(_ERA)
+
+
+def _era(redis: Redis) -> bytes:
+    return cast("bytes | None", redis.get(_ERA)) or b"0"
+
+
+def _is_good(redis: Redis, key: str) -> bool:
+    era, made_in = cast("list[bytes | None]", redis.mget(_ERA, key))
+    return made_in == (era or b"0")
 
 
 def _key(kind: str, secret: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UndecodableSetting
 
@@ -23,6 +23,7 @@ from shared.xtts_model import XttsParameters
 MODELS = "models"
 """The name of the model folder in the state folder."""
 
+Origin = Annotated[str, StringConstraints(pattern=r"^(?:\*|https?://[A-Za-z0-9.:\[\]-]+)$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 _ADMIN_KEY = re.compile(r"[\x21-\x7e]{32,512}")
 
@@ -285,6 +286,12 @@ class Settings(BaseSettings):
         description="Requests that may wait for audio or follow a job in one front process; beyond it they "
         "get 202 or, for events, 503 at once.",
     )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        (),
+        alias="VOICEFARM_CORS_ORIGINS",
+        description="Origins whose pages may call the API from a browser with a key of theirs, separated by "
+        "commas, such as `https://app.example.com`; `*` for all. Default: none but the farm's own.",
+    )
     suggestions: bool = Field(
         default=True,
         alias="VOICEFARM_SUGGESTIONS",
@@ -383,7 +390,7 @@ class Settings(BaseSettings):
         description="The API key that the `voicefarm` command sends. Default: the state folder's admin key.",
     )
 
-    @field_validator("providers", "prewarm_at_start", "prewarm_personalities", mode="before")
+    @field_validator("providers", "cors_origins", "prewarm_at_start", "prewarm_personalities", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

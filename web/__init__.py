@@ -27,6 +27,7 @@ from web import (
     usage,
     voices,
 )
+from web.cors import allow_origins
 from web.errors import register_errors
 from web.hit_path import HitPath
 from web.requests import MAX_JSON_BYTES, sane_request_id
@@ -54,6 +55,7 @@ def create_app(settings: Settings | None = None, farm: Farm | None = None) -> Fl
         app.register_blueprint(part.blueprint)
     app.before_request(_begin)
     app.after_request(_label)
+    allow_origins(app, farm.settings.cors_origins)
     app.wsgi_app = HitPath(app.wsgi_app, farm, front_metrics)  # type: ignore[method-assign]
     return app
 

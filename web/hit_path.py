@@ -50,6 +50,7 @@ class Question(NamedTuple):
     path: str
     content_type: str
     prefer: str
+    origin: str
     body: bytes
 
 
@@ -165,4 +166,7 @@ def _question(environ: WSGIEnvironment) -> Question | None:
             return None
         body = environ["wsgi.input"].read(int(length))
         environ["wsgi.input"] = BytesIO(body)
-    return Question(method, path, environ.get("CONTENT_TYPE", ""), environ.get("HTTP_PREFER", ""), body)
+    told = environ.get
+    return Question(
+        method, path, told("CONTENT_TYPE", ""), told("HTTP_PREFER", ""), told("HTTP_ORIGIN", ""), body
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 
 import click
 
@@ -11,6 +12,7 @@ from shared.database import Database
 from shared.directory import Changes
 from shared.keys import ApiKeys
 from shared.personalities import Personalities
+from shared.sessions import end_all
 from shared.settings import Settings
 
 
@@ -26,7 +28,9 @@ def migrate(settings: Settings) -> None:
         changes = Changes(redis)
         Personalities(database, changes).seed_examples()
         if settings.admin_key:
-            ApiKeys(database, changes).ensure_admin(settings.admin_key.get_secret_value())
+            ApiKeys(database, changes).ensure_admin(
+                settings.admin_key.get_secret_value(), before_change=partial(end_all, redis)
+            )
 
 
 @click.command("migrate")

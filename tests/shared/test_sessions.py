@@ -6,7 +6,7 @@ import pytest
 
 from shared.connections import front_client
 from shared.errors import StateUnavailable
-from shared.sessions import CODE_TTL_S, SESSION_TTL_S, exchange, is_open, issue_code
+from shared.sessions import CODE_TTL_S, SESSION_TTL_S, end_all, exchange, is_open, issue_code
 
 
 @pytest.fixture
@@ -34,6 +34,14 @@ def test_a_code_is_no_session_and_a_token_no_code(redis):
     assert exchange(redis, exchange(redis, code)) is None
 
 
+def test_all_sessions_and_codes_can_be_ended_at_once(redis):
+    code, token = issue_code(redis), exchange(redis, issue_code(redis))
+    end_all(redis)
+    assert not is_open(redis, token)
+    assert exchange(redis, code) is None
+    assert is_open(redis, exchange(redis, issue_code(redis)))
+
+
 def test_redis_holds_neither_codes_nor_tokens_and_for_a_time_only(redis):
     code = issue_code(redis)
     token = exchange(redis, issue_code(redis))
@@ -46,6 +54,6 @@ def test_redis_holds_neither_codes_nor_tokens_and_for_a_time_only(redis):
 
 def test_without_redis_nothing_is_open_or_closed():
     redis = front_client("redis://127.0.0.1:1/0")
-    for call in (issue_code, lambda r: exchange(r, "x"), lambda r: is_open(r, "x")):
+    for call in (issue_code, lambda r: exchange(r, "x"), lambda r: is_open(r, "x"), end_all):
         with pytest.raises(StateUnavailable):
             call(redis)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from shared.cli.migrate import migrate
 from shared.farm import Farm
@@ -108,3 +109,14 @@ def test_each_use_of_a_key_is_noted_and_a_refused_one_is_not(app, farm):
     client.get("/api/voice/personalities", headers={"Authorization": f"Bearer {secret}"})
     farm.directory.last_uses.flush()
     assert farm.keys.get(key.id).last_used_at is not None
+
+
+def test_a_new_admins_key_ends_the_sessions_and_the_same_one_does_not(browser, farm):
+    def start_with(key: str) -> int:
+        migrate(farm.settings.model_copy(update={"admin_key": SecretStr(key * 32)}))
+        return browser.get("/api/voice/keys", base_url=HOST).status_code
+
+    assert start_with("a") == 401
+    browser.get(f"/?code={issue_code(farm.state)}", base_url=HOST)
+    assert start_with("a") == 200
+    assert start_with("b") == 401
