@@ -12,7 +12,7 @@ class Equipment:
     languages: frozenset[str]
     """BCP 47 tags that it speaks with it; where it has nothing here, with what it may have elsewhere."""
     problem: str | None = None
-    """Why it cannot speak here; None when it can."""
+    """Why it cannot speak here, without paths, as callers elsewhere see it; None when it can."""
     remedy: str = ""
     fingerprint: str = ""
     """Changes with whatever changes its sound; part of every cache key."""

@@ -218,6 +218,7 @@ _FINDINGS = {
     "string_type": "must be a string",
     "string_unicode": "must be valid Unicode",
     "float_type": "must be a number",
+    "int_type": "must be a whole number",
     "bool_type": "must be true or false",
     "dict_type": "must be an object",
     "model_type": "must be an object",

@@ -67,7 +67,7 @@ class InstalledVoices:
     @property
     def problem(self) -> str | None:
         """Why nothing can be spoken with them; None when something can."""
-        return None if self.names else f"There is no voice in {self.folder}."
+        return None if self.names else "There is no voice in piper of the model folder (VOICEFARM_MODEL_DIR)."
 
     def model(self, name: str) -> Path:
         """Give the file of a voice's network."""

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import inf
+from statistics import linear_regression
 from typing import TYPE_CHECKING, cast
 
 from shared.connections import state_errors
@@ -58,6 +59,21 @@ class ProviderTotals:
         """Time to make audio divided by its length, lately; None until there was a synthesis."""
         audio_ms = sum(synthesis.audio_ms for synthesis in self.recent)
         return sum(synthesis.service_ms for synthesis in self.recent) / audio_ms if audio_ms else None
+
+    def busy_s(self, audio_s: float) -> float | None:
+        """Estimate how long a worker is busy with so much audio; None until there was a synthesis.
+
+        By the line through the newest ones (least squares), as each of them takes some time however short it
+        is; where they make no such line, in proportion.
+        """
+        factor = self.real_time_factor
+        lengths_s = [synthesis.audio_ms / 1000 for synthesis in self.recent]
+        if factor is None or len(set(lengths_s)) == 1:
+            return factor and factor * audio_s
+        each_s, a_second = reversed(
+            linear_regression(lengths_s, [synthesis.service_ms / 1000 for synthesis in self.recent])
+        )
+        return each_s + a_second * audio_s if min(each_s, a_second) > 0 else factor * audio_s
 
 
 class ProviderStats:

@@ -1,8 +1,10 @@
 """Dashboard sessions: a printed URL's one-time code becomes a cookie. Redis holds digests only.
 
-voice:code:{digest}     a code that was not used yet     } its value is the era in which it was made, and it is
-voice:session:{digest}  a session                        } good in no other
-voice:sessions:era      counter: all that was made before its last change is void
+A code or a session is good in the era in which it was made; to end them all is to begin another.
+
+voice:code:{digest}     era of a code that was not used yet
+voice:session:{digest}  era of a session
+voice:sessions:era      counter; missing in the first one
 """
 
 from __future__ import annotations

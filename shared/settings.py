@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         None,
         alias="VOICEFARM_ADMIN_KEY",
         description="The admin's API key, 32 or more visible ASCII characters; a changed value replaces the "
-        "old one. Default: one is made in the state folder.",
+        "old one, and ends the page's sessions. Default: one is made in the state folder.",
     )
     providers: Annotated[tuple[str, ...], NoDecode] | None = Field(
         None,

@@ -58,7 +58,9 @@ class StyleTTS2Files:
         """Why they cannot be spoken with; None when they are there."""
         files = (self.config, self.checkpoint)
         missing = [file.name for file in files if not (file.is_file() and os.access(file, os.R_OK))]
-        return f"There is no {' or '.join(missing)} in {self.config.parent}." if missing else None
+        if not missing:
+            return None
+        return f"There is no {' or '.join(missing)} in styletts2 of the model folder (VOICEFARM_MODEL_DIR)."
 
     def fingerprint(self) -> str:
         """Give a short hash, equal wherever the same files lie; empty while one is missing."""

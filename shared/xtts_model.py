@@ -125,7 +125,10 @@ class XttsFiles:
     @property
     def problem(self) -> str | None:
         """Why nothing can be spoken with it; None when something can."""
-        return f"There is no {' or '.join(self.missing)} in {self.folder}." if self.missing else None
+        if not self.missing:
+            return None
+        missing = " or ".join(self.missing)
+        return f"There is no {missing} in xtts_v2 of the model folder (VOICEFARM_MODEL_DIR)."
 
     @property
     def configuration(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import structlog
 from flask import Response, g, request
@@ -90,7 +91,7 @@ def problem(
         title=_title(code),
         status=status,
         detail=detail,
-        instance=request.path,
+        instance=quote(request.path),
         code=code,
         errors=None if fields is None else [schemas.FieldProblem(**asdict(e)) for e in fields],
         attempts=None if attempts is None else [schemas.FailedAttempt(**asdict(a)) for a in attempts],

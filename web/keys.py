@@ -44,7 +44,7 @@ def _parse_time(value: object) -> datetime:
             time = datetime.fromisoformat(value.upper()).astimezone(UTC)
             return time.replace(microsecond=time.microsecond // 1000 * 1000)  # as it is shown
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"is no time that there is: {error}") from error
+        raise ValueError("is no time that there is") from error
     raise ValueError("must be an RFC 3339 time with its offset, such as 2030-01-31T12:00:00Z")
 
 

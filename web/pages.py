@@ -62,16 +62,18 @@ def asked_place(pattern: re.Pattern[str] = _ANY) -> str | None:
     return place
 
 
-def page_of(items: Sequence[T], name_of: Callable[[T], str]) -> tuple[Sequence[T], str | None]:
+def page_of(items: Sequence[T], name_of: Callable[[T], str], *, of: str) -> tuple[Sequence[T], str | None]:
     """Give the page of a list, sorted by name, that `limit` and `cursor` ask for, and the next one's cursor.
+
+    `of` tells this list from others at the same address.
 
     Raises:
         InvalidRequest: `limit` or `cursor` cannot be used.
     """
-    limit, after = page_limit(), asked_place()
-    rest = items if after is None else [item for item in items if name_of(item) > after]
+    limit, place = page_limit(), asked_place(re.compile(f"{re.escape(of)}\n.*", re.DOTALL))
+    rest = items if place is None else [item for item in items if f"{of}\n{name_of(item)}" > place]
     found = rest[:limit]
-    return found, cursor_at(name_of(found[-1])) if len(rest) > len(found) else None
+    return found, cursor_at(f"{of}\n{name_of(found[-1])}") if len(rest) > len(found) else None
 
 
 def _foreign_cursor() -> InvalidRequest:

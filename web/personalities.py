@@ -28,7 +28,7 @@ blueprint = Blueprint("personalities", __name__)
 @requires(Scope.SPEAK)
 def index() -> Response:
     """Answer with the personalities, by name."""
-    items, next_cursor = page_of(farm().personalities.list(), lambda personality: personality.name)
+    items, next_cursor = page_of(farm().personalities.list(), lambda personality: personality.name, of="")
     return as_json(schemas.Personalities(items=[describe(item) for item in items], next_cursor=next_cursor))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
+from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,7 +13,7 @@ from flask import Blueprint, Response, g
 
 from shared.errors import FieldError, InvalidRequest, NotFound
 from shared.models import UUID_PATTERN
-from shared.prewarm import PrewarmRequest, plan
+from shared.prewarm import MAX_KEPT, PrewarmRequest, plan
 from shared.scopes import Scope
 from web import prewarm_schemas as schemas
 from web.auth import requires
@@ -40,7 +42,7 @@ def create() -> Response:
     if asked.top is None:
         planned = plan(farm(), asked.requests(), epoch=g.epoch)
     else:
-        missed = [miss.request for miss in farm().misses.top(asked.top)]
+        missed = [miss.request for miss in _missed(asked.top)]
         planned = plan(farm(), missed, epoch=g.epoch, lenient=True)
         if not planned.total:
             raise InvalidRequest([FieldError("top", "finds nothing: nothing was missed that can be spoken")])
@@ -76,8 +78,21 @@ def _begin(planned: Plan) -> Response:
 @requires(Scope.MANAGE)
 def suggestions() -> Response:
     """Answer with what was missed most lately; a batch of `{"top": 100}` makes the first hundred."""
-    missed = farm().misses.top(page_limit())
-    return as_json(schemas.Suggestions(items=[_suggest(miss) for miss in missed]))
+    return as_json(schemas.Suggestions(items=[_suggest(miss) for miss in _missed(page_limit())]))
+
+
+def _missed(most: int) -> list[Miss]:
+    """Give what was missed most lately, but for personalities that are gone or not active."""
+    is_active = cache(_is_active)
+    missed = farm().misses.top(MAX_KEPT)
+    return list(islice((miss for miss in missed if is_active(miss.request.personality_id)), most))
+
+
+def _is_active(personality_id: str | None) -> bool:
+    try:
+        return farm().directory.personality(g.epoch, personality_id).is_active
+    except NotFound:
+        return False
 
 
 @blueprint.get("/api/voice/batches")

@@ -84,7 +84,7 @@ def check_query() -> None:
     """Return if the request's address has no parameter that would be ignored; other addresses may have any.
 
     Raises:
-        InvalidRequest: with an entry for each that is not known here.
+        InvalidRequest: with an entry for each that is not known here, or is there twice and no list.
     """
     described = PARAMETERS.get(request.endpoint or "")
     if described is None:
@@ -93,3 +93,6 @@ def check_query() -> None:
     if unknown := sorted(request.args.keys() - set(known)):
         there_are = f"there are {', '.join(known)}" if known else "this address takes none"
         raise InvalidRequest([FieldError(name, f"is no parameter here; {there_are}") for name in unknown])
+    lists = {each["name"] for each in described if each["schema"].get("type") == "array"}
+    if repeated := [name for name, values in request.args.lists() if len(values) > 1 and name not in lists]:
+        raise InvalidRequest([FieldError(name, "must be given once only") for name in repeated])

@@ -73,5 +73,5 @@ def _label(response: Response) -> Response:
 def audio(key: str) -> Response:
     """Answer with cached audio by its key."""
     if not _KEY.fullmatch(key):
-        raise NotFound("A key is 64 hexadecimal digits.")
+        raise NotFound("A key is 64 hexadecimal digits in lower case.")
     return cached_audio(farm().cached(key, epoch=g.epoch))

@@ -36,7 +36,7 @@ def index() -> Response:
     by = _wanted_dimensions()
     provider, personality_id = _wanted_provider(), _wanted_personality()
     found = farm().usage.sums(first, last, by, provider=provider, personality_id=personality_id)
-    page, next_cursor = page_of(found, _name)
+    page, next_cursor = page_of(found, _name, of=" ".join(sorted(by)))
     return as_json(
         schemas.UsagePage(
             items=[schemas.Usage(**_of(each), **_amounts(each)) for each in page],
@@ -66,7 +66,7 @@ def _wanted_day(name: str) -> date | None:
         if _DAY.fullmatch(day):
             return date.fromisoformat(day)
     except ValueError as error:
-        raise InvalidRequest([FieldError(name, f"is no day that there is: {error}")]) from error
+        raise InvalidRequest([FieldError(name, "is no day that there is")]) from error
     raise InvalidRequest([FieldError(name, "must be a day such as 2030-01-31")])
 
 

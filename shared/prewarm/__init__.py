@@ -41,7 +41,7 @@ shares, goes on. A batch is kept for a day after its end.
 from shared.prewarm.batches import Batches
 from shared.prewarm.demand import Demand
 from shared.prewarm.feeder import Feeder
-from shared.prewarm.misses import Miss, Misses
+from shared.prewarm.misses import MAX_KEPT, Miss, Misses
 from shared.prewarm.plan import Plan, plan
 from shared.prewarm.records import Batch, BatchStatus, FailedItem, Item
 from shared.prewarm.request import MAX_ITEMS, PrewarmRequest
@@ -50,6 +50,7 @@ from shared.prewarm.start import read_start_lists
 
 __all__ = [
     "MAX_ITEMS",
+    "MAX_KEPT",
     "Batch",
     "BatchStatus",
     "Batches",

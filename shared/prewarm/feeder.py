@@ -110,7 +110,8 @@ class Feeder:
         elif job.status is Status.SUCCEEDED and not (job.result and job.result.cached):
             self._fail(batch, item, "not_cached", _NOT_CACHED)
         elif job.error:
-            self._fail(batch, item, job.error.code, job.error.detail)
+            reasons = [f"{attempt.provider}: {attempt.detail}" for attempt in job.attempts]
+            self._fail(batch, item, job.error.code, " ".join([job.error.detail, *reasons]))
         else:
             batches.settle(batch.id, item, job.status)
         return False

@@ -139,8 +139,8 @@ class _Estimate:
     def add(self, utterance: Utterance, provider: str | None) -> None:
         totals = self._totals[provider] if provider else None
         audio_s = len(utterance.text) / _characters_a_second(totals) / utterance.speed
-        factor = totals.real_time_factor if totals else None
-        self._busy_s[provider] += audio_s * (_REAL_TIME_FACTOR if factor is None else factor)
+        busy_s = totals.busy_s(audio_s) if totals else None
+        self._busy_s[provider] += _REAL_TIME_FACTOR * audio_s if busy_s is None else busy_s
         self.size_bytes += audio_s * _BYTES_A_SECOND[utterance.format]
         price_usd = self._catalog[provider].price_usd if provider else None
         if price_usd is not None:

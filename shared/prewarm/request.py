@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import FieldError, InvalidRequest, SsmlNotSupported
-from shared.models import AudioFormat, LanguageTag, Quality, SpeechRequest, Uuid, field_errors
+from shared.models import AudioFormat, LanguageTag, Quality, SpeechRequest, Uuid, field_errors, normalize_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ class PrewarmRequest(BaseModel):
     def _each(self) -> _Each:
         """Give what is to be combined, each of it once."""
         return (
-            tuple(dict.fromkeys(self.phrases or ())),
+            tuple(dict.fromkeys(map(normalize_text, self.phrases or ()))),
             tuple(dict.fromkeys(self.personality_ids or (None,))),
             tuple(dict.fromkeys(self.qualities)),
             tuple(dict.fromkeys(self.formats)),

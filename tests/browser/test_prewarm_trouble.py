@@ -78,7 +78,7 @@ def test_progress_failures_and_what_is_cancelled_are_told(part, worker):
     expect(reasons.get_by_role("heading")).to_have_text(
         ["2 × Nobody managed to speak it", "1 × The cache did not take it"]
     )
-    expect(reasons).to_contain_text("It failed. (synthesis_failed)")
+    expect(reasons).to_contain_text("It failed. espeak: The engine lost its voice. (synthesis_failed)")
     expect(reasons.get_by_role("listitem").filter(has_text=phrases[1])).to_contain_text("Marcel · high · wav")
     assert Axe().run(part).violations_count == 0
 

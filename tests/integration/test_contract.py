@@ -10,6 +10,7 @@ import re
 import socket
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 import soundfile
@@ -38,7 +39,7 @@ def is_problem(answer, status, code):
     body = answer.json()
     assert {"type", "title", "status", "detail", "instance", "code"} <= body.keys()
     assert body["status"] == status
-    assert body["instance"] == answer.request.url.path
+    assert body["instance"] == quote(answer.request.url.path)
     assert body["detail"]
     assert answer.headers["X-Request-Id"]
     fields = body.get("errors", ())
@@ -150,10 +151,16 @@ def test_a_body_that_is_not_declared_as_json_is_refused(http, content_type):
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/api/voice/nothing", "/api/voice/jobs/1", "/api/voice/audio/1"]
+    "path",
+    ["/nothing", "/api/voice/nothing", "/api/voice/jobs/1", "/api/voice/jobs/a%20b%22", "/api/voice/audio/1"],
 )
 def test_an_unknown_address_is_not_found(http, path):
     is_problem(http.get(path), 404, "not_found")
+
+
+def test_where_a_parameter_is_no_list_it_is_given_once(http):
+    [error] = is_problem(http.get("/api/voice/jobs?limit=1&limit=2"), 422, "invalid_request")["errors"]
+    assert error == {"field": "limit", "message": "must be given once only"}
 
 
 def test_a_wrong_method_names_the_right_ones(http):

@@ -147,7 +147,7 @@ def test_what_cannot_be_spoken_is_told_with_its_reason(http, mute):
     batch = ended(http, begin(http, [text], personality_ids=[mute, MARCEL], formats=["opus"], **ESPEAK))
     assert (batch["status"], batch["counts"]["succeeded"], batch["counts"]["failed"]) == ("finished", 1, 1)
     [failed] = batch["failed"]
-    assert failed.pop("detail")
+    assert "espeak: " in failed.pop("detail")
     assert failed == {
         "phrase": text, "personality_id": mute, "quality": "fast", "format": "opus",
         "code": "synthesis_failed",
@@ -240,6 +240,30 @@ def test_what_was_missed_is_suggested_and_made(http):
     assert answer.status_code == 202, answer.text
     ended(http, answer.headers["Location"])
     assert speak(http, text, quality="fast", speed=1.25).headers["X-Cache-Status"] == "HIT"
+
+
+def test_what_a_personality_missed_is_not_suggested_while_it_does_not_speak(http):
+    made = http.post("/api/voice/personalities", json={"name": f"shy-{uuid.uuid4().hex[:6]}"})
+    location, text = made.headers["Location"], fresh("Shy")
+    speak(http, text, personality_id=made.json()["id"], quality="fast")
+
+    def is_suggested():
+        items = http.get(SUGGESTIONS, params={"limit": 200}).json()["items"]
+        return text in [item["phrase"] for item in items]
+
+    until(is_suggested, "it is told of")
+    http.patch(location, json={"is_active": False})
+    assert not is_suggested()
+    http.patch(location, json={"is_active": True})
+    assert is_suggested()
+    http.delete(location)
+    assert not is_suggested()
+
+
+def test_phrases_that_are_spoken_alike_are_one(http):
+    text = fresh()
+    phrases = [text, f" {text} ", f"{text}\n", text.replace(" ", "  ", 1)]
+    assert http.post(PREWARM, json={"phrases": phrases, "dry_run": True}).json()["total"] == 1
 
 
 def test_warming_takes_nothing_of_the_keys_rate(farm, keys):

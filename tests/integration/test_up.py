@@ -197,9 +197,8 @@ def test_no_secret_is_printed_or_stands_on_a_command_line(running):
 
 
 def test_a_provider_that_lacks_something_is_told_in_one_line_with_the_remedy(running):
-    folder = re.escape(str(running.state / "models" / "piper"))
     [line] = [line for line in running.printed.splitlines() if "piper" in line]
-    assert re.search(f"piper does not run: There is no voice in {folder}. Run .* NAME.onnx.json, there", line)
+    assert re.search("piper does not run: There is no voice in piper of .* Run .* NAME.onnx.json", line)
 
 
 def test_piper_runs_where_it_finds_a_voice_before_the_first_start(start, tmp_path):

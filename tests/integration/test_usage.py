@@ -146,6 +146,14 @@ def test_sums_come_in_pages_and_the_total_is_of_all(read):
     assert len(items) == 5
 
 
+def test_a_cursor_is_of_the_sums_that_gave_it(http, read):
+    cursor = read(group_by="day", limit=1)["next_cursor"]
+    assert cursor
+    other = http.get(USAGE, params={"group_by": "provider", "cursor": cursor})
+    [error] = is_problem(other, 422, "invalid_request")["errors"]
+    assert error["field"] == "cursor"
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -158,6 +166,7 @@ def test_sums_come_in_pages_and_the_total_is_of_all(read):
         ({"limit": "0"}, "limit"),
         ({"cursor": "x"}, "cursor"),
         ({"groupby": "day"}, "groupby"),
+        ([("limit", "1"), ("limit", "2")], "limit"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_for_is_refused(http, query, field):

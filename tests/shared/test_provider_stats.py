@@ -92,3 +92,19 @@ def test_without_redis_there_are_no_numbers():
     stats = ProviderStats(front_client(f"redis://127.0.0.1:{free_port()}/0"))
     with pytest.raises(StateUnavailable):
         stats.totals(["espeak"])
+
+
+@pytest.mark.parametrize(
+    ("recent", "one_second", "ten_seconds"),
+    [
+        ((), None, None),
+        ([(200, 2_000)], 0.1, 1.0),
+        ([(200, 2_000), (400, 2_000)], 0.15, 1.5),  # of one length, so in proportion
+        ([(70, 1_000), (120, 2_000), (220, 4_000)], 0.07, 0.52),  # 20 ms each, and 50 ms a second
+        ([(300, 1_000), (200, 2_000)], 1 / 6, 5 / 3),  # no such line
+    ],
+)
+def test_how_long_a_synthesis_will_take_is_told_by_the_newest_ones(recent, one_second, ten_seconds):
+    totals = ProviderTotals(recent=tuple(Synthesis(*each) for each in recent))
+    assert totals.busy_s(1.0) == pytest.approx(one_second)
+    assert totals.busy_s(10.0) == pytest.approx(ten_seconds)

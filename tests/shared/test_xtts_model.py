@@ -58,7 +58,7 @@ def test_a_release_for_fewer_languages_speaks_those(release):
 def test_a_missing_file_is_told_with_the_remedy(release, name):
     (release / name).unlink()
     equipment = xtts_equipment(settings_of(release))
-    assert equipment.problem == f"There is no {name} in {release}."
+    assert equipment.problem == f"There is no {name} in xtts_v2 of the model folder (VOICEFARM_MODEL_DIR)."
     assert equipment.remedy == "Run: voicefarm models pull xtts_v2 --accept-licence"
     assert equipment.languages == LANGUAGES
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from shared.errors import Conflict, NotFound
-from shared.ledger import Result, Status
+from shared.ledger import Attempt, Result, Status
 from shared.models import Audio, AudioFormat, SpeechRequest
 from shared.prewarm import BatchStatus, Feeder, plan
 from shared.prewarm.batches import KEPT_MS, PATIENCE_MS
@@ -150,13 +150,15 @@ def test_what_failed_is_told(farm, feeder):
     feeder.once()
     [rendering] = farm.state.zrange(f"voice:queue:{BEHIND}", 0, -1)
     claim = farm.ledger.claim(rendering.decode(), "espeak", "worker")
-    farm.ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", "Every provider failed.")
+    why = Attempt("espeak", "engine_failed", "It is hoarse.", 5)
+    farm.ledger.fail(claim.rendering_id, claim.attempt, "synthesis_failed", "Every provider failed.", [why])
     feeder.once()
     batch = farm.batches.get(batch_id)
     assert (batch.status, counts(farm, batch_id)) == (BatchStatus.FINISHED, {"failed": 1})
     [failed] = batch.failed
     assert (failed.phrase, failed.code, failed.quality) == ("Phrase 0.", "synthesis_failed", "fast")
     assert failed.personality_id == farm.personalities.default().id
+    assert failed.detail == "Every provider failed. espeak: It is hoarse."
 
 
 def test_what_the_cache_does_not_take_has_failed(farm, feeder):
