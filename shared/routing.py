@@ -119,9 +119,15 @@ class Router:
         wanted = (utterance.provider,) if utterance.provider else tuple(dict.fromkeys(chain))
         enabled = tuple(name for name in wanted if name in self.enabled)
         if not enabled:
-            names = f"{wanted[0]} is not" if len(wanted) == 1 else f"None of {', '.join(wanted)} is"
-            raise NoProvider(f"{names} enabled here.")
+            raise NoProvider(self._none_enabled(wanted))
         return enabled[:1] if utterance.fallback is Fallback.NEVER else enabled
+
+    def _none_enabled(self, wanted: Sequence[str]) -> str:
+        if len(wanted) > 1:
+            return f"None of {', '.join(wanted)} is enabled here."
+        found = self.equipment.get(wanted[0])
+        lacks = f" {found.problem} {found.remedy}" if found and found.problem else ""
+        return f"{wanted[0]} is not enabled here.{lacks}"
 
     def _unfit(self, enabled: Sequence[str], utterance: Utterance) -> dict[str, PassedOver]:
         """Give those that cannot speak the utterance as it is, and why; never all of them."""
@@ -139,7 +145,10 @@ class Router:
             raise NoVoiceSample("This provider clones voices, and the personality has no sample; upload one.")
         silent = {name: PassedOver.LANGUAGE for name in able if not self._speaks(name, utterance.language)}
         if len(silent) == len(able):
-            raise LanguageNotSupported(f"{', '.join(able)} cannot speak {utterance.language!r}.")
+            raise LanguageNotSupported(
+                f"{', '.join(able)} cannot speak {utterance.language!r}; leave the language out for the "
+                "personality's own, or name another provider."
+            )
         return unfit | silent
 
     def _speaks(self, name: str, language: str) -> bool:

@@ -73,7 +73,7 @@ def json_body() -> object:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+        return f"it breaks at line {error.lineno}, column {error.colno}"
     return (
         "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it is nested too deep or too large"
     )

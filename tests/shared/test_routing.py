@@ -77,9 +77,13 @@ def test_the_chain_passes_over_who_does_not_speak_the_language_and_says_so():
         route(router, provider="piper")
 
 
-def test_a_provider_that_is_not_enabled_is_no_provider():
-    with pytest.raises(NoProvider):
+def test_a_provider_that_is_not_enabled_is_no_provider_and_tells_what_it_lacks():
+    with pytest.raises(NoProvider) as refused:
         route(router_of(piper=NOTHING, espeak=speaking("en")), provider="piper")
+    assert refused.value.detail == "piper is not enabled here. It has no voice. Get one."
+    with pytest.raises(NoProvider) as refused:
+        route(router_of("espeak", piper=speaking("en"), espeak=speaking("en")), provider="piper")
+    assert refused.value.detail == "piper is not enabled here."
 
 
 def test_who_has_no_worker_is_passed_over_and_kept_in_the_chain():
