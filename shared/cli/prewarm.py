@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shared.cli.client import FarmClient
+from shared.cli.state_folder import farm_settings
 from shared.models import AudioFormat, Quality
 from shared.phrases import PhraseList
-from shared.settings import Settings
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -58,7 +58,7 @@ def prewarm(
     key of scope manage.
     """
     listed = _listed(file)
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         body: dict[str, Any] = {name: list(values) for name, values in asked.items() if values}
         body |= {"phrases": listed.phrases, "dry_run": dry_run}
         if personalities:
