@@ -12,6 +12,7 @@ from shared.log import keep_logs_quiet
 
 _COMMANDS = {
     "up": "shared.cli.up:up",
+    "link": "shared.cli.link:link",
     "say": "shared.cli.say:say",
     "prewarm": "shared.cli.prewarm:prewarm",
     "personalities": "shared.cli.personalities:personalities",

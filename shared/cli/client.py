@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from shared.errors import SettingsError, VoicefarmError
+from shared.errors import FieldError, SettingsError, Unauthorized, VoicefarmError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 WAIT_S = 110
 _MAX_PAUSE_S = 5.0
+_NOT_WITH_THIS_KEY = {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}
 
 
 class FarmRefused(VoicefarmError):
@@ -22,15 +23,21 @@ class FarmRefused(VoicefarmError):
 
     code = "farm_refused"
 
+    def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
+        self.errors = tuple(errors)
+        """What the farm said of single fields of the request."""
+        super().__init__(detail)
+
 
 class FarmClient:
     """Speaks to the farm at VOICEFARM_URL with VOICEFARM_KEY, or the admin's key of the state folder."""
 
     def __init__(self, settings: Settings) -> None:
         self.url = settings.url.rstrip("/")
+        self._key_source, key = _key(settings)
         self._http = httpx.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {_key(settings)}"},
+            headers={"Authorization": f"Bearer {key}"},
             timeout=httpx.Timeout(10, read=WAIT_S + 20),
             trust_env=False,
         )
@@ -45,19 +52,26 @@ class FarmClient:
         """Send one request.
 
         Raises:
-            FarmRefused: there is no farm, or it answered with a problem; the message is the problem's detail.
+            FarmRefused: there is no farm, or it answered with a problem, whose detail the message has.
         """
         try:
             answer = self._http.request(method, path, **more)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise no_farm_at(self.url) from error
         except httpx.HTTPError as error:
-            raise FarmRefused(
-                f"No farm answers at {self.url} ({type(error).__name__}); "
-                "start one with 'make up', or set VOICEFARM_URL"
-            ) from error
+            reason = str(error) or "the connection broke off"
+            raise FarmRefused(f"No answer from {self.url}: {reason}") from error
         except UnicodeEncodeError as error:
             raise FarmRefused(f"{error.object!r} is not valid UTF-8") from error
+        if answer.status_code in _NOT_WITH_THIS_KEY:
+            why = _detail(answer).replace(Unauthorized().detail, "It has no such API key.")
+            raise FarmRefused(
+                f"The farm at {self.url} refuses the key from {self._key_source}: {why} Set VOICEFARM_KEY to "
+                "another key of that farm, VOICEFARM_STATE_DIR to its state folder, or VOICEFARM_URL to "
+                "another farm."
+            )
         if answer.is_error:
-            raise FarmRefused(_detail(answer))
+            raise FarmRefused(_detail(answer), _errors(answer))
         return answer
 
     def speak(self, body: dict[str, Any]) -> httpx.Response:
@@ -131,9 +145,23 @@ class FarmClient:
             cursor = page["next_cursor"]
 
 
-def _key(settings: Settings) -> str:
+def farm_answers(url: str) -> bool:
+    """Tell whether a farm listens at this address, able to speak or not."""
+    try:
+        return httpx.get(f"{url.rstrip('/')}/healthz", timeout=5, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def no_farm_at(url: str) -> FarmRefused:
+    """Make the error for an address at which nobody listens."""
+    return FarmRefused(f"No farm answers at {url}; start one with 'make up', or set VOICEFARM_URL")
+
+
+def _key(settings: Settings) -> tuple[str, str]:
+    """Give where the key comes from, and the key."""
     if settings.key:
-        return settings.key.get_secret_value()
+        return "VOICEFARM_KEY", settings.key.get_secret_value()
     file = settings.state_dir / "admin.key"
     try:
         key = file.read_text("ascii").strip()
@@ -142,7 +170,7 @@ def _key(settings: Settings) -> str:
         raise FarmRefused(
             f"There is no key in {file}; set VOICEFARM_KEY, or VOICEFARM_STATE_DIR to the farm's state folder"
         ) from error
-    return key
+    return str(file), key
 
 
 def _detail(answer: httpx.Response) -> str:
@@ -153,3 +181,10 @@ def _detail(answer: httpx.Response) -> str:
         return f"{answer.url} answered {answer.status_code}; is this a voicefarm?"
     attempts = problem.get("attempts", [])
     return " ".join([detail, *(f"{tried['provider']}: {tried['detail']}" for tried in attempts)])
+
+
+def _errors(answer: httpx.Response) -> list[FieldError]:
+    try:
+        return [FieldError(each["field"], each["message"]) for each in answer.json()["errors"]]
+    except (ValueError, KeyError, TypeError):
+        return []

@@ -8,8 +8,8 @@ import click
 
 from shared.catalog import CATALOG
 from shared.circuits import CircuitState
-from shared.cli.client import FarmClient, FarmRefused
-from shared.cli.state_folder import known_settings, names_redis
+from shared.cli.client import FarmClient, FarmRefused, farm_answers
+from shared.cli.state_folder import farm_settings, names_redis
 from shared.errors import SettingsError, StateUnavailable
 from shared.farm import Farm
 from shared.health import Finding, examine
@@ -21,13 +21,16 @@ from shared.weights.installation import Completeness, installations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_STARTED_BY_UP = ("state Redis", "audio Redis", "broker", "workers")
+"""What need not be told one by one where 'make up' was not run, or has ended."""
+
 
 @click.command()
 @click.pass_context
 def doctor(context: click.Context) -> None:
     """Check every part of the farm and say how to mend what is broken.
 
-    Looks at the farm that the environment describes, else at the one of the state folder; says first which.
+    Looks at the farm that the environment describes, else at the one of the state folder; says which.
     Ends with exit code 1 if anything needed is broken.
     """
     broken = 0
@@ -45,20 +48,30 @@ def doctor(context: click.Context) -> None:
 
 def _findings() -> Iterator[Finding]:
     try:
-        settings = Settings.load()
-        settings = Settings.load(**known_settings(settings.state_dir, settings))
+        settings = farm_settings()
         farm = Farm.from_settings(settings)
     except SettingsError as error:
         yield Finding("settings", error.detail, "The README lists every setting.")
         return
+    found = examine(farm)
+    is_stopped = not farm_answers(settings.url) and all(
+        each.problem for each in found if each.part in _STARTED_BY_UP
+    )
+    if is_stopped:
+        yield Finding(
+            "farm", f"No farm runs: nothing answers at {settings.url}.", "Start one with 'make up'."
+        )
     click.echo(f"The state folder is {settings.state_dir.absolute()}, the farm is at {settings.url}.")
     yield Finding("settings", None)
     yield _state_folder(settings)
-    yield from examine(farm)
+    if is_stopped and not names_redis(Settings.load()):
+        yield from (each for each in found if each.part not in _STARTED_BY_UP)
+    else:
+        yield from found
+        yield _web(settings)
     yield _samples(settings)
     yield from _models(settings)
     yield from _providers(farm)
-    yield _web(settings)
 
 
 def _state_folder(settings: Settings) -> Finding:
@@ -117,5 +130,5 @@ def _web(settings: Settings) -> Finding:
         with FarmClient(settings) as client:
             client.request("GET", "/api/voice/cache/stats")
     except FarmRefused as error:
-        return Finding("web", f"{error.detail}.")
+        return Finding("web", f"{error.detail.rstrip('.')}.")
     return Finding("web", None)

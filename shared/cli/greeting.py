@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 SILENCE_S = 60
 """A farm that is not ready by then says what it lacks."""
@@ -20,11 +21,14 @@ _ASK_EVERY_S = 0.2
 
 def greeting(url: str, flower_url: str, state: Path, code: str) -> str:
     """Give the lines to click and to paste; `code` opens the dashboard once."""
+    folder = shlex.quote(str(state))
     key, password = (shlex.quote(str(state / name)) for name in ("admin.key", "flower.password"))
+    voicefarm = shlex.quote(str(Path(sys.executable).with_name("voicefarm")))
     return f"""
 The farm is ready; Ctrl-C stops it.
 
   Open    {url}/?code={code}
+  Again   VOICEFARM_STATE_DIR={folder} {voicefarm} link
 
   Paste   curl -H "Authorization: Bearer $(cat {key})" -H 'Content-Type: application/json' \
 -H 'Prefer: wait=30' -d '{{"text":"Hello from the farm."}}' {url}/api/voice/synthesize -o hello.wav

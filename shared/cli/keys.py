@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shared.cli.client import FarmClient
+from shared.cli.state_folder import farm_settings
 from shared.cli.tables import echo_table, minute
 from shared.scopes import Scope
-from shared.settings import Settings
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -40,8 +40,8 @@ class Expiry(click.ParamType[datetime]):
 def keys() -> None:
     """Make, list and revoke API keys of a running farm.
 
-    The farm is found by VOICEFARM_URL and VOICEFARM_KEY, which must be of scope admin; without them it is the
-    one on this machine.
+    The farm is found by VOICEFARM_URL and VOICEFARM_KEY, which must be of scope admin; without them it is
+    the one of the state folder.
     """
 
 
@@ -66,7 +66,7 @@ def create(scope: str, name: str | None, expires: datetime | None) -> None:
     The secret alone goes to standard output, so that it can be put into a file or a variable.
     """
     body = {"name": name, "scope": scope, "expires_at": expires and expires.isoformat()}
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         key = farm.request("POST", KEYS, json=body).json()
     until = f"until {minute(key['expires_at'])} UTC" if key["expires_at"] else "until it is revoked"
     click.echo(
@@ -86,7 +86,7 @@ def list_command() -> None:
 
     A key is recognised by how its secret begins. LAST USED is up to a minute behind.
     """
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         rows = [_row(key) for key in farm.items(KEYS)]
     echo_table(("ID", "BEGINS WITH", "SCOPE", "NAME", "CREATED", "LAST USED", "STATE"), rows)
 
@@ -95,7 +95,7 @@ def list_command() -> None:
 @click.argument("key_id", metavar="ID", type=click.UUID)
 def revoke(key_id: UUID) -> None:
     """Revoke the key with this ID, at once and for ever; 'voicefarm keys list' shows the IDs."""
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         key = farm.request("DELETE", f"{KEYS}/{key_id}").json()
     click.echo(f"Revoked the key {key['name']!r}; nobody gets in with it any more.", err=True)
 

@@ -8,9 +8,9 @@ import click
 
 from shared.cli.client import FarmClient
 from shared.cli.say import Number
+from shared.cli.state_folder import farm_settings
 from shared.cli.tables import echo_pairs, echo_table, minute
 from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE
-from shared.settings import Settings
 from shared.voices import Gender
 
 if TYPE_CHECKING:
@@ -78,14 +78,14 @@ def personalities() -> None:
     """List, add, show, change and remove the personalities of a running farm.
 
     The farm is found by VOICEFARM_URL and VOICEFARM_KEY, which must be of scope manage to change anything;
-    without them it is the one on this machine.
+    without them it is the one of the state folder.
     """
 
 
 @personalities.command("list")
 def list_command() -> None:
     """List who can speak, by name. SAMPLE is how many seconds of a voice sample there are."""
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         rows = [_row(one) for one in farm.items(PERSONALITIES)]
     echo_table(("ID", "NAME", "TITLE", "LANGUAGE", "PROVIDER", "SAMPLE", "STATE"), rows)
 
@@ -95,7 +95,7 @@ def list_command() -> None:
 @_profile_options
 def add(name: str, **asked: Any) -> None:
     """Add a personality called NAME."""
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         one = farm.request("POST", PERSONALITIES, json={"name": name} | _patch(**asked)).json()
     click.echo(f"Added {one['name']}. Its ID is {one['id']}.", err=True)
 
@@ -104,7 +104,7 @@ def add(name: str, **asked: Any) -> None:
 @click.argument("name", metavar="NAME-OR-ID")
 def show(name: str) -> None:
     """Show all that is known of one personality."""
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         one = farm.request("GET", address(farm, name)).json()
     echo_pairs(_lines(one))
 
@@ -121,7 +121,7 @@ def set_command(name: str, new_name: str | None, **asked: Any) -> None:
     patch = _patch(**asked) | ({"name": new_name} if new_name is not None else {})
     if not patch:
         raise click.UsageError("Say what to change; see 'voicefarm personalities set --help'.")
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         one = farm.request("PATCH", address(farm, name), json=patch).json()
     click.echo(f"Changed {one['name']}; its voice revision is {one['voice_revision']}.", err=True)
 
@@ -130,7 +130,7 @@ def set_command(name: str, new_name: str | None, **asked: Any) -> None:
 @click.argument("name", metavar="NAME-OR-ID")
 def remove(name: str) -> None:
     """Remove a personality with its voice sample and what it has said."""
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         farm.request("DELETE", address(farm, name))
     click.echo(f"Removed {name}.", err=True)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+HOST = "127.0.0.1"
+
 
 def try_port(port: int) -> None:
     """Listen on the port for a moment, as a server of this user would.
@@ -13,7 +15,7 @@ def try_port(port: int) -> None:
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
-        probe.bind(("127.0.0.1", port))
+        probe.bind((HOST, port))
 
 
 def is_free(port: int) -> bool:
@@ -28,5 +30,5 @@ def is_free(port: int) -> bool:
 def free_port() -> int:
     """Give a port that nobody listens on."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

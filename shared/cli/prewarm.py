@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import re
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from shared.cli.client import FarmClient
+from shared.cli.client import FarmClient, FarmRefused
+from shared.cli.state_folder import farm_settings
 from shared.models import AudioFormat, Quality
 from shared.phrases import PhraseList
-from shared.settings import Settings
 
 if TYPE_CHECKING:
     from typing import TextIO
 
 _ASK_EVERY_S = 0.5
 _ENDS = ("succeeded", "failed", "cancelled")
+_SHOWN_CHARS = 60
+_FIELD = re.compile(r"phrases\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The phrases of a file, and where they stand in it."""
+
+    name: str
+    phrases: tuple[str, ...]
+    language: str | None
+    line_numbers: dict[str, int]
+    """By what a line holds; the first such line, counted from 1."""
+
+    @classmethod
+    def read(cls, file: TextIO) -> Self:
+        name = "standard input" if file.name == "<stdin>" else file.name
+        try:
+            lines = [line.strip() for line in file]
+        except UnicodeDecodeError as error:
+            raise click.ClickException(f"{name} is not valid UTF-8") from error
+        listed = PhraseList.parse(lines)
+        if not listed.phrases:
+            raise click.ClickException(f"There is no phrase in {name}")
+        line_numbers: dict[str, int] = {}
+        for number, line in enumerate(lines, 1):
+            line_numbers.setdefault(line, number)
+        return cls(name, listed.phrases, listed.language, line_numbers)
+
+    def locate(self, error: FarmRefused) -> str:
+        """Say what the farm refuses, of phrases by their lines."""
+        lines = [
+            f"line {self.line_numbers[self.phrases[int(found[1])]]} of {self.name}: {each.message}"
+            for each in error.errors
+            if (found := _FIELD.fullmatch(each.field))
+        ]
+        return "; ".join(lines) or error.detail
 
 
 @click.command()
@@ -57,32 +96,28 @@ def prewarm(
     asked for meanwhile goes first. An interrupt leaves the farm at work. Ends with 1 if any failed. Needs a
     key of scope manage.
     """
-    listed = _listed(file)
-    with FarmClient(Settings.load()) as farm:
+    source = _Source.read(file)
+    with FarmClient(farm_settings()) as farm:
         body: dict[str, Any] = {name: list(values) for name, values in asked.items() if values}
-        body |= {"phrases": listed.phrases, "dry_run": dry_run}
-        if personalities:
-            body["personality_ids"] = [farm.personality_id(name) for name in personalities]
-        if language := language or listed.language:
+        body |= {"phrases": source.phrases, "dry_run": dry_run}
+        names = {farm.personality_id(name): name for name in personalities}
+        if names:
+            body["personality_ids"] = list(names)
+        if language := language or source.language:
             body["language"] = language
-        answer = farm.request("POST", "/api/voice/prewarm", json=body)
+        try:
+            answer = farm.request("POST", "/api/voice/prewarm", json=body)
+        except FarmRefused as error:
+            raise FarmRefused(source.locate(error)) from error
         if dry_run:
             _tell_estimate(answer.json())
             return
         batch = _follow(farm, answer.headers["Location"], answer.json())
+    for item in batch["failed"]:
+        _tell_failure(item, source, names)
     _tell_end(batch)
     if batch["counts"]["failed"]:
         raise click.exceptions.Exit(1)
-
-
-def _listed(file: TextIO) -> PhraseList:
-    try:
-        listed = PhraseList.parse(file)
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{file.name} is not valid UTF-8") from error
-    if not listed.phrases:
-        raise click.ClickException(f"There is no phrase in {file.name}")
-    return listed
 
 
 def _follow(farm: FarmClient, url: str, batch: dict[str, Any]) -> dict[str, Any]:
@@ -113,10 +148,16 @@ def _tell_estimate(estimate: dict[str, Any]) -> None:
     )
 
 
+def _tell_failure(item: dict[str, Any], source: _Source, names: dict[str, str]) -> None:
+    phrase = item["phrase"]
+    line = source.line_numbers[phrase]
+    shown = phrase if len(phrase) <= _SHOWN_CHARS else f"{phrase[: _SHOWN_CHARS - 1]}…"
+    who = names.get(item["personality_id"], "the default personality")
+    about = f"{item['quality']}, {item['format']}, {who}"
+    click.echo(f"failed: line {line}, {shown!r} ({about}): {item['code']}: {item['detail']}", err=True)
+
+
 def _tell_end(batch: dict[str, Any]) -> None:
-    for item in batch["failed"]:
-        about = f"{item['quality']}, {item['format']}, {item['personality_id']}"
-        click.echo(f"failed: {item['phrase']!r} ({about}): {item['code']}: {item['detail']}", err=True)
     counts = batch["counts"]
     cancelled = f", {counts['cancelled']:,} cancelled" if counts["cancelled"] else ""
     click.echo(

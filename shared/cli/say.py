@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from shared.cli.client import FarmClient
+from shared.cli.state_folder import farm_settings
 from shared.models import PITCH_RANGE_SEMITONES, SPEED_RANGE, AudioFormat, Quality
-from shared.settings import Settings
 
 _EXTENSIONS = {f".{audio_format}": audio_format for audio_format in AudioFormat} | {".ogg": AudioFormat.OPUS}
 
@@ -52,11 +52,11 @@ def say(
 ) -> None:
     """Speak TEXT through a running farm and write the audio to a file.
 
-    The farm is found by VOICEFARM_URL and VOICEFARM_KEY; without them it is the one on this machine.
+    The farm is found by VOICEFARM_URL and VOICEFARM_KEY; without them it is the one of the state folder.
     """
     audio_format = audio_format or _format_of(output)
     begun = time.monotonic()
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         body = {name: value for name, value in asked.items() if value is not None}
         body |= {"text": text, "format": audio_format}
         if personality:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ValidationError
 
 from shared.cli.errors import CannotStart
-from shared.settings import MODELS
+from shared.cli.ports import HOST
+from shared.settings import MODELS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from shared.settings import Settings
-
 SCHEMA_VERSION = 1
 MARKER = "farm.json"
+GITIGNORE = ".gitignore"
 ANOTHER_FOLDER = "give this farm a folder of its own: make up STATE=…"
 _SECRET = re.compile(rb"\s*([\x21-\x7e]*)\s*")
 
@@ -40,6 +40,8 @@ class Marker(BaseModel):
     """What `farm.json` says; its presence makes a folder a farm's."""
 
     schema_version: int = SCHEMA_VERSION
+    port: int | None = None
+    """Of the API and the page, the last time."""
     redis_port: int | None = None
 
 
@@ -101,19 +103,31 @@ def names_redis(settings: Settings) -> bool:
     return bool({"redis_host", "redis_port"} & settings.model_fields_set)
 
 
-def known_settings(path: Path, settings: Settings) -> dict[str, str]:
-    """Give the settings, by environment name, of the farm that was last run on a folder.
+def farm_settings() -> Settings:
+    """Read the environment; what it leaves open is as the farm had it that was last run on the state folder.
 
-    None, where the environment names its own Redis or no farm has run there.
+    That is the farm's address, and its Redis.
+
+    Raises:
+        SettingsError: naming every variable that cannot be used and why.
     """
-    if names_redis(settings):
-        return {}
+    given = Settings.load()
+    return Settings.load(**_remembered(given))
+
+
+def _remembered(given: Settings) -> dict[str, str]:
+    """Give the settings, by environment name, that only the state folder tells."""
+    settings = {}
     try:
-        port = Marker.model_validate_json((path / MARKER).read_bytes()).redis_port
-        password = (path / "redis.password").read_text().strip()
+        marker = Marker.model_validate_json((given.state_dir / MARKER).read_bytes())
+        if marker.port and "url" not in given.model_fields_set:
+            settings["VOICEFARM_URL"] = f"http://{HOST}:{marker.port}"
+        if marker.redis_port and not names_redis(given):
+            password = (given.state_dir / "redis.password").read_text().strip()
+            settings |= {"REDIS_PORT": str(marker.redis_port), "REDIS_PASSWORD": password}
     except (OSError, ValueError):
-        return {}
-    return {"REDIS_PORT": str(port), "REDIS_PASSWORD": password}
+        pass
+    return settings
 
 
 @contextmanager
@@ -154,6 +168,8 @@ def _take_up(path: Path) -> StateFolder:
         if marker is None:
             path.chmod(0o700)
             folder.remember()
+        if not (path / GITIGNORE).exists():  # git is to see no secret, wherever the folder is
+            folder.write_private(GITIGNORE, "*\n")
     except PermissionError as error:
         raise CannotStart(f"{path} is another user's; {ANOTHER_FOLDER}") from error
     return folder

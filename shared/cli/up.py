@@ -23,7 +23,7 @@ from shared.cli import embedded_redis
 from shared.cli.errors import CannotStart, EndedTooSoon
 from shared.cli.greeting import greeting, wait_until_ready
 from shared.cli.interrupted_make import interrupted_make
-from shared.cli.ports import is_free, try_port
+from shared.cli.ports import HOST, is_free, try_port
 from shared.cli.state_folder import StateFolder, names_redis, open_state_folder
 from shared.cli.supervisor import Supervisor
 from shared.connections import front_client
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from shared.cli.embedded_redis import EmbeddedRedis
 
-HOST = "127.0.0.1"
 FLOWER_USER = "admin"
 TORCH_ENGINES = tuple(name for name, spec in CATALOG.items() if spec.environment is Environment.TORCH)
 FIRST_PORT, LAST_PORT = 8000, 65535
@@ -104,8 +103,11 @@ def up(port: int, flower_port: int, state: Path, engines: tuple[str, ...]) -> No
     read_start_lists(given)
     programs = _programs(router, wanted)
     idle = _idle(router, wanted)
+    if not state.exists():  # a start that fails leaves no folder behind
+        _check_machine(port, flower_port)
     with open_state_folder(state) as folder:
         _check_machine(port, flower_port)
+        folder.remember(port=port)
         redis = None if names_redis(given) else embedded_redis.prepare(folder)
         ours = _settings(folder, given, redis)
         flower_url = f"http://{HOST}:{flower_port}"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shared.cli.client import FarmClient
+from shared.cli.state_folder import farm_settings
 from shared.cli.tables import echo_table
 from shared.dimensions import Dimension
-from shared.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def usage(by: list[Dimension], first: datetime | None, last: datetime | None) ->
     asked = {"group_by": ",".join(by)} | {
         name: f"{day:%Y-%m-%d}" for name, day in (("from", first), ("to", last)) if day
     }
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         pages = list(farm.pages(USAGE, **asked))
         names = {one["id"]: one["name"] for one in farm.items("/api/voice/personalities")}
     sums = [each for page in pages for each in page["items"]]

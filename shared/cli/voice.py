@@ -8,8 +8,8 @@ import click
 
 from shared.cli.client import FarmClient
 from shared.cli.personalities import address
+from shared.cli.state_folder import farm_settings
 from shared.samples.records import MAX_UPLOAD_BYTES
-from shared.settings import Settings
 
 
 @click.group()
@@ -17,7 +17,7 @@ def voice() -> None:
     """Give a personality of a running farm the voice of a sample, or take it away.
 
     The farm is found by VOICEFARM_URL and VOICEFARM_KEY, which must be of scope manage; without them it is
-    the one on this machine.
+    the one of the state folder.
     """
 
 
@@ -41,7 +41,7 @@ def upload(name: str, file: Path, *, consent: bool) -> None:
         raise click.ClickException(
             f"{file} is larger than the {MAX_UPLOAD_BYTES // 1_000_000} MB there may be."
         )
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         found = farm.request(
             "PUT",
             f"{address(farm, name)}/voice",
@@ -61,6 +61,6 @@ def upload(name: str, file: Path, *, consent: bool) -> None:
 @click.argument("name", metavar="NAME-OR-ID")
 def remove(name: str) -> None:
     """Delete the sample of a personality, and all that was made from it."""
-    with FarmClient(Settings.load()) as farm:
+    with FarmClient(farm_settings()) as farm:
         farm.request("DELETE", f"{address(farm, name)}/voice")
     click.echo(f"{name} has no voice sample any more.", err=True)

@@ -9,13 +9,15 @@ import sys
 import uuid
 from pathlib import Path
 
+import httpx
 import pytest
 import soundfile
 
+from shared.cli.state_folder import open_state_folder
 from shared.keys import ADMIN_ID
 from shared.scopes import Scope
 from tests.farm import running_farm
-from tests.servers import clean_environment
+from tests.servers import clean_environment, free_port
 
 VOICEFARM = Path(sys.executable).with_name("voicefarm")
 SHANTE = "00000000-0000-0000-0001-000000000002"
@@ -126,7 +128,10 @@ def test_what_cannot_be_said_is_told_in_plain_words(voicefarm, arguments, told):
     ("env", "told"),
     [
         ({"VOICEFARM_URL": "http://127.0.0.1:9"}, "make up"),
-        ({"VOICEFARM_KEY": "x" * 40}, "API key"),
+        (
+            {"VOICEFARM_KEY": "x" * 40},
+            "refuses the key from VOICEFARM_KEY: It has no such API key. Set VOICEFARM_KEY to another key",
+        ),
         ({"VOICEFARM_KEY": "", "VOICEFARM_STATE_DIR": "nowhere"}, "VOICEFARM_KEY"),
         ({"VOICEFARM_KEY": "é"}, "VOICEFARM_KEY: must be visible ASCII characters"),
         ({"REDIS_PORT": "many"}, "REDIS_PORT"),
@@ -138,6 +143,53 @@ def test_a_farm_that_cannot_be_talked_to_is_told_with_the_remedy(voicefarm, env,
     assert answer.returncode == 1
     assert told in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_a_key_of_another_farms_folder_is_named_beside_the_farm_that_refuses_it(voicefarm, farm, tmp_path):
+    (tmp_path / "admin.key").write_text("x" * 40)
+    answer = voicefarm("say", "Hello", VOICEFARM_KEY="", VOICEFARM_STATE_DIR=str(tmp_path))
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert f"The farm at {farm.url} refuses the key from {tmp_path / 'admin.key'}: " in answer.stderr
+    assert "VOICEFARM_STATE_DIR to its state folder" in answer.stderr
+
+
+def test_a_command_that_is_given_the_state_folder_finds_its_farm(voicefarm, farm, tmp_path):
+    with open_state_folder(tmp_path / "other") as folder:
+        folder.remember(port=int(farm.url.rpartition(":")[2]))
+        folder.write_private("admin.key", farm.admin_key)
+    other = {"VOICEFARM_STATE_DIR": str(tmp_path / "other"), "VOICEFARM_KEY": "", "VOICEFARM_URL": ""}
+    said = voicefarm("say", "Hello", **other)
+    assert said.returncode == 0, said.stderr
+    first, *_ = voicefarm("doctor", **other).stdout.splitlines()
+    assert first == f"The state folder is {tmp_path / 'other'}, the farm is at {farm.url}."
+
+
+def test_a_link_opens_the_dashboard_once(voicefarm, farm):
+    made = voicefarm("link", VOICEFARM_KEY="")
+    assert (made.returncode, made.stderr) == (0, "")
+    link = made.stdout.removesuffix("\n")
+    assert re.fullmatch(rf"{farm.url}/\?code=[\w-]{{43}}", link), "standard output is the link alone"
+    with httpx.Client(trust_env=False, follow_redirects=True) as browser:
+        assert browser.get(link).status_code == 200
+        assert browser.get(f"{farm.url}/api/voice/keys").status_code == 200
+    with httpx.Client(trust_env=False) as another:
+        assert another.get(link).headers["Location"] == "/#code-used"
+    assert voicefarm("link").stdout != made.stdout
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        ({"REDIS_PORT": ""}, "No farm has run on .*; start one with 'make up', or set VOICEFARM_STATE_DIR"),
+        ({"VOICEFARM_URL": "http://127.0.0.1:9"}, "No farm answers at http://127.0.0.1:9; start one with"),
+        ({"REDIS_PORT": "9"}, "The farm at .* answers, but the Redis .* does not; set VOICEFARM_STATE_DIR"),
+    ],
+)
+def test_a_link_to_no_farm_is_told_with_the_remedy(voicefarm, env, told):
+    answer = voicefarm("link", **env)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert re.match(f"Error: {told}", answer.stderr)
+    assert len(answer.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("content", ["", "schlüssel", "a key"])
@@ -280,6 +332,19 @@ def test_the_doctor_tells_why_no_sample_can_be_kept(voicefarm, tmp_path, samples
     assert "VOICEFARM_SAMPLES_URL" in finding
 
 
+def test_the_doctor_says_first_that_no_farm_runs_and_not_what_a_start_would_mend(voicefarm, tmp_path):
+    with open_state_folder(tmp_path) as folder:
+        folder.remember(port=free_port(), redis_port=free_port())
+        folder.secret("redis.password")
+        url = f"http://127.0.0.1:{folder.marker.port}"
+    ours = {"VOICEFARM_STATE_DIR": str(tmp_path), "VOICEFARM_URL": "", "REDIS_PORT": ""}
+    answer = voicefarm("doctor", **ours)
+    assert answer.returncode == 1
+    first, *others = answer.stdout.splitlines()
+    assert first == f"broken  farm: No farm runs: nothing answers at {url}. Start one with 'make up'."
+    assert not [line for line in others if line.startswith("broken") or "Redis" in line or "Procfile" in line]
+
+
 def test_the_doctor_names_what_is_broken_and_what_mends_it(voicefarm):
     answer = voicefarm(
         "doctor", REDIS_PORT="9", VOICEFARM_URL="http://127.0.0.1:9", VOICEFARM_PROVIDERS=","
@@ -329,7 +394,7 @@ def test_the_doctor_warns_of_a_ledger_that_evicts(tmp_path, voicefarm):
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("up",), ("say",), ("keys",), ("models",), ("doctor",), ("migrate",)]
+    "command", [(), ("up",), ("link",), ("say",), ("keys",), ("models",), ("doctor",), ("migrate",)]
 )
 def test_every_command_explains_itself(voicefarm, command):
     answer = voicefarm(*command, "--help")

@@ -68,21 +68,25 @@ def test_a_dry_run_tells_what_it_would_take(prewarm):
 def test_what_failed_is_told_and_ends_with_one(prewarm, http):
     voiceless = {"name": "voiceless", "voice_config": {"voices": {"espeak": "nobody"}}}
     made = http.post("/api/voice/personalities", json=voiceless)
-    text = fresh()
-    ended = prewarm("-", "--quality", "fast", "--personality", "voiceless", phrases=text)
-    assert ended.returncode == 1
-    assert f"failed: '{text}' (fast, wav, {made.json()['id']}): synthesis_failed" in ended.stderr
-    assert "0 of 1 are there" in ended.stdout
+    short, long = fresh(), "As long as a page. " * 50
+    phrases = f"# language: en\n\n{short}\n{short}\n{long}"
+    ended = prewarm("-", "--quality", "fast", "--personality", "VOICELESS", phrases=phrases)
     http.delete(made.headers["Location"])
+    assert ended.returncode == 1
+    assert f"failed: line 3, '{short}' (fast, wav, VOICELESS): synthesis_failed" in ended.stderr
+    assert f"failed: line 5, '{long[:59]}…' (fast, wav, VOICELESS): synthesis_failed" in ended.stderr
+    assert "0 of 2 are there" in ended.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "phrases", "told"),
     [
-        (("-",), "\n \n", "There is no phrase"),
+        (("-",), "\n \n", "There is no phrase in standard input"),
         (("nothing.txt",), "", "nothing.txt"),
         (("-", "--personality", "nobody"), "Hi", "There is no personality 'nobody'"),
-        (("-",), "Hi\n?!", "phrases.1"),
+        (("-",), "# A comment\n\nHi\n?!", "Error: line 4 of standard input: must hold"),
+        (("-",), "Hi\nHi\n<speak>Hi</speak>", "Error: line 3 of standard input: The text holds SSML"),
+        (("-", "--language", "xx"), "Hi", "'xx'"),
         (("-", "--quality", "best"), "Hi", "best"),
     ],
 )

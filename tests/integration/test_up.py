@@ -61,6 +61,7 @@ class Up:
     def wait_until_ready(self):
         self.hear("The farm is ready")
         self.link = self.hear(r"Open +(\S+)")[1]
+        self.again = self.hear(r"Again +(.+)")[1]
         self.curl = self.hear(r"Paste +(.+)")[1]
         self.hear("Flower")
         return self
@@ -148,6 +149,22 @@ def test_the_printed_url_opens_the_page_once(running):
     with httpx.Client(follow_redirects=True, trust_env=False) as another:
         another.get(running.link)
         assert not another.cookies
+
+
+def test_the_printed_command_makes_another_link(running):
+    made = subprocess.run(
+        ["sh", "-c", running.again], env=clean_environment(), check=True, capture_output=True, text=True
+    )
+    assert made.stdout.startswith(f"{running.url}/?code="), made.stderr
+    assert made.stdout.strip() != running.link
+    with httpx.Client(trust_env=False) as browser:
+        assert browser.get(made.stdout.strip()).cookies
+
+
+def test_commands_find_it_by_its_state_folder(running):
+    say = [VOICEFARM[0], "say", "Found by its folder.", "-o", "-"]
+    env = clean_environment() | {"VOICEFARM_STATE_DIR": str(running.state)}
+    assert subprocess.run(say, env=env, check=True, capture_output=True).stdout.startswith(b"RIFF")
 
 
 def test_flower_asks_for_the_password_in_the_state_folder(running):
@@ -324,6 +341,7 @@ def test_a_port_that_is_taken_stops_it_before_anything_starts(running, start, va
     farm.hear(rf"^Error: Port {running.port} is taken; choose another: make up {variable}=\d+$")
     assert farm.process.wait(END_WITHIN_S) == 1
     assert farm.printed.count("\n") == 1
+    assert not farm.state.exists()
 
 
 def test_a_farm_goes_on_where_the_last_one_stopped_or_was_killed(start):

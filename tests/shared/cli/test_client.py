@@ -7,8 +7,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from shared.cli.client import FarmClient, FarmRefused
+from shared.cli.client import FarmClient, FarmRefused, farm_answers
 from shared.settings import Settings
+from tests.servers import free_port
 
 EVERYONE = [
     {"id": "00000000-0000-0000-0001-00000000000a", "name": "zac", "personality_name": "The Captain"},
@@ -20,7 +21,7 @@ EVERYONE = [
 
 
 class Farm(BaseHTTPRequestHandler):
-    """Gives two personalities a page."""
+    """Gives two personalities a page; hangs up on a DELETE."""
 
     def do_GET(self):
         begin = int(self.path.partition("cursor=")[2] or 0)
@@ -29,6 +30,9 @@ class Farm(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(json.dumps(page).encode())
+
+    def do_DELETE(self):
+        pass
 
     def log_message(self, *_):
         pass
@@ -78,3 +82,26 @@ def test_a_name_that_means_nobody_or_several_is_refused_with_those_there_are(cal
     with client() as farm, pytest.raises(FarmRefused) as refused:
         farm.personality_id(called)
     assert refused.value.detail == told
+
+
+def test_nobody_at_the_address_is_told_in_words_with_the_remedy():
+    url = f"http://127.0.0.1:{free_port()}"
+    told = f"^No farm answers at {url}; start one with 'make up', or set VOICEFARM_URL$"
+    farm = FarmClient(Settings.load(VOICEFARM_URL=url, VOICEFARM_KEY="k"))
+    with farm, pytest.raises(FarmRefused, match=told):
+        farm.request("GET", "/")
+    assert not farm_answers(url)
+
+
+def test_an_address_that_is_none_is_told_with_the_reason():
+    farm = FarmClient(Settings.load(VOICEFARM_URL="farm.test", VOICEFARM_KEY="k"))
+    with farm, pytest.raises(FarmRefused, match=r"^No answer from farm\.test: .*missing an 'http://'"):
+        farm.request("GET", "/")
+
+
+def test_a_connection_that_breaks_off_is_told_with_the_reason():
+    with (
+        client() as farm,
+        pytest.raises(FarmRefused, match=f"^No answer from {farm.url}: Server disconnected"),
+    ):
+        farm.request("DELETE", "/")

@@ -1,16 +1,32 @@
 """The state folder: whose it is, and what it keeps."""
 
 import json
+import os
 import stat
+import subprocess
 
 import pytest
 
 from shared.cli.errors import CannotStart
-from shared.cli.state_folder import SCHEMA_VERSION, open_state_folder
+from shared.cli.state_folder import SCHEMA_VERSION, farm_settings, open_state_folder
+from tests.servers import clean_environment
 
 
 def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Set variables in an environment that has no other of the farm's."""
+
+    def only(**variables):
+        for name in os.environ.keys() - clean_environment().keys():
+            monkeypatch.delenv(name)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return only
 
 
 def test_a_new_folder_is_its_owners_alone(tmp_path):
@@ -56,6 +72,53 @@ def test_what_is_remembered_is_there_the_next_time(tmp_path):
         folder.remember(redis_port=6400)
     with open_state_folder(tmp_path / "var") as folder:
         assert folder.marker.redis_port == 6400
+
+
+def test_commands_find_the_farm_that_was_last_run_on_the_folder(tmp_path, environment):
+    with open_state_folder(tmp_path) as folder:
+        folder.remember(port=8001, redis_port=6400)
+        password = folder.secret("redis.password")
+    environment(VOICEFARM_STATE_DIR=str(tmp_path))
+    found = farm_settings()
+    assert found.url == "http://127.0.0.1:8001"
+    assert (found.redis_port, found.redis_password.get_secret_value()) == (6400, password)
+
+
+def test_what_the_environment_names_is_not_looked_up_in_the_folder(tmp_path, environment):
+    with open_state_folder(tmp_path) as folder:
+        folder.remember(port=8001, redis_port=6400)
+        folder.secret("redis.password")
+    environment(VOICEFARM_STATE_DIR=str(tmp_path), VOICEFARM_URL="http://farm.test", REDIS_HOST="redis.test")
+    found = farm_settings()
+    assert (found.url, found.redis_host) == ("http://farm.test", "redis.test")
+    assert (found.redis_port, found.redis_password) == (6379, None)
+
+
+@pytest.mark.parametrize("marker", [None, "{", '{"port": "none"}', '{"schema_version": 1}'])
+def test_a_folder_that_remembers_nothing_leaves_the_settings_as_they_are(tmp_path, environment, marker):
+    if marker:
+        (tmp_path / "farm.json").write_text(marker)
+    environment(VOICEFARM_STATE_DIR=str(tmp_path))
+    assert (farm_settings().url, farm_settings().redis_port) == ("http://127.0.0.1:8000", 6379)
+
+
+def test_git_sees_nothing_of_a_folder_new_or_old(tmp_path):
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    for name in ("new", "old"):
+        with open_state_folder(tmp_path / name) as folder:
+            folder.secret("admin.key")
+    (tmp_path / "old" / ".gitignore").unlink()
+    seen = ["git", "-C", tmp_path, "status", "--short", "--untracked-files=all"]
+    assert b"old/admin.key" in subprocess.run(seen, check=True, capture_output=True).stdout
+    with open_state_folder(tmp_path / "old"):
+        assert subprocess.run(seen, check=True, capture_output=True).stdout == b""
+
+
+def test_a_gitignore_of_the_owners_is_kept(tmp_path):
+    with open_state_folder(tmp_path):
+        (tmp_path / ".gitignore").write_text("redis/\n")
+    with open_state_folder(tmp_path):
+        assert (tmp_path / ".gitignore").read_text() == "redis/\n"
 
 
 def test_two_farms_never_share_a_folder(tmp_path):
