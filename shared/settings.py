@@ -382,7 +382,8 @@ class Settings(BaseSettings):
     url: str = Field(
         "http://127.0.0.1:8000",
         alias="VOICEFARM_URL",
-        description="The farm that the `voicefarm` command talks to.",
+        description="The farm that the `voicefarm` command talks to. Default: the one that was last run "
+        "on the state folder, else this.",
     )
     key: Annotated[SecretStr, AfterValidator(_check_key)] | None = Field(
         None,

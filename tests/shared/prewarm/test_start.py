@@ -109,7 +109,7 @@ BAD_LISTS = [
     ("{empty}", "phrases must have at least 1 item"),
     ("{mute}", r"phrases\.1 must hold something that can be spoken"),
     ("{latin}", "is not valid UTF-8"),
-    ("{language}", "language must be a BCP 47 language tag"),
+    ("{language}", "language must be a language tag"),
     ("{ssml}", "SSML"),
     ("{large}", "makes 10016 combinations"),
 ]
