@@ -102,7 +102,7 @@ def test_who_is_made_can_be_given_a_voice_and_speak_at_once(voices, http):
         ("Name", "  ", "A name is needed."),
         ("Name", MARCEL, "Must not look like an ID."),
         ("Shown as", "x" * 101, "Must have at most 100 characters."),
-        ("Language", "English, please", "Must be a BCP 47 language tag such as"),
+        ("Language", "English, please", "Must be a language tag such as en or en-GB."),
     ],
 )
 def test_what_cannot_be_used_is_told_beside_the_field(voices, label, value, message):

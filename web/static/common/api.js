@@ -23,12 +23,19 @@ const TITLES = {
   not_cached: "The cache did not take it",
 };
 
+// What programs read, and what is said here instead.
+const PLAINLY = [[/^must be a BCP 47 language tag\b.*/, "must be a language tag such as en or en-GB"]];
+
 /** What went wrong; made of a problem+json, or of a job's error. */
 export class Problem extends Error {
   constructor({ code, title = "That did not work", detail, errors = [], attempts = [] }) {
     super(sentence(detail));
-    Object.assign(this, { code, title: TITLES[code] ?? title, errors, attempts });
+    Object.assign(this, { code, title: TITLES[code] ?? title, errors: errors.map(plain), attempts });
   }
+}
+
+function plain({ message, ...error }) {
+  return { ...error, message: PLAINLY.reduce((words, [said, better]) => words.replace(said, better), message) };
 }
 
 /** Sends a request; gives status, headers and the body: JSON decoded, anything else a Blob. */

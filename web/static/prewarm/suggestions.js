@@ -5,7 +5,7 @@ import { attemptIn } from "../common/dialog.js";
 import { $, copyOf, write } from "../common/dom.js";
 import { roster } from "../common/personalities.js";
 import { showRows } from "../common/rows.js";
-import { count, languageName } from "../common/words.js";
+import { count, manner } from "../common/words.js";
 import { beginIfAgreed, estimate, leftToMake } from "./estimate.js";
 import { addPhrases, couldSay, hasPhrase } from "./form.js";
 import { lineOf } from "./phrases.js";
@@ -72,14 +72,10 @@ function fill(row, item) {
 }
 
 /** Tells who was to say it, and how, as far as that is not as ever. */
-function about({ personality_id, language, speed, pitch, provider, fallback, quality, format }) {
+function about({ personality_id, provider, fallback, ...others }) {
   return [
     roster.nameOf(personality_id),
-    languageName(language),
-    quality,
-    format,
-    speed !== 1 && `speed ${speed}`,
-    pitch !== 0 && `pitch ${pitch}`.replace("-", "−"),
+    ...manner(others),
     provider && `${provider} only`,
     fallback !== "any" && `fallback ${fallback}`,
   ].filter(Boolean);
