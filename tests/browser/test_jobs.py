@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from shared.ledger import Attempt
-from tests.browser.conftest import job_row, open_job
+from tests.browser.conftest import FITS, job_row, open_job
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -47,6 +47,10 @@ def test_a_job_is_followed_from_the_queue_to_its_end(jobs, ask, worker):
     expect(row).to_contain_text(re.compile(r"in \d+(\.\d)? m?s"))
     expect(row.locator("[data-action]").locator("visible=true")).to_have_count(0)
     expect(jobs).to_have_title("Jobs · voicefarm")
+
+
+def test_what_is_not_listed_is_said(jobs):
+    expect(jobs.get_by_text("Not listed is what Speak has from the cache")).to_be_visible()
 
 
 def test_the_time_is_exact_for_who_wants_to_know(jobs, ask, silent_http):
@@ -218,7 +222,7 @@ def test_nothing_is_wider_than_the_window(jobs, ask, worker):
         jobs.set_viewport_size({"width": width, "height": 800})
         assert jobs.evaluate("document.documentElement.scrollWidth") == width
         dialog = open_job(jobs, "xxx")
-        assert dialog.evaluate("box => box.scrollWidth <= box.clientWidth && box.offsetWidth <= innerWidth")
+        assert dialog.evaluate(FITS)
         jobs.keyboard.press("Escape")
 
 

@@ -301,6 +301,16 @@ def test_nothing_is_wider_than_the_window(speaking):
         assert speaking.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_every_part_can_be_reached_in_a_small_window(speaking):
+    for width in (320, 375, 390):
+        speaking.set_viewport_size({"width": width, "height": 800})
+        for link in speaking.get_by_role("navigation").get_by_role("link").all():
+            expect(link).to_be_in_viewport(ratio=1)
+    tops = "nav => new Set([...nav.children].map((link) => link.offsetTop)).size"
+    speaking.set_viewport_size({"width": 375, "height": 800})
+    assert speaking.get_by_role("navigation").evaluate(tops) == 1
+
+
 def test_a_small_window_shows_what_came_of_it(speaking):
     speaking.set_viewport_size({"width": 390, "height": 700})
     speak(speaking, "Scroll there.")

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import WAV, row
+from tests.browser.conftest import FITS, WAV, row
 from tests.browser.test_speaking import expect_sound, form
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def test_nothing_is_wider_than_the_window(ann, voices, http):
         assert voices.evaluate("document.documentElement.scrollWidth") == width
         edit(voices, "X" * 100)
         box = voices.get_by_role("dialog")
-        assert box.evaluate("box => box.scrollWidth <= box.clientWidth && box.offsetWidth <= innerWidth")
+        assert box.evaluate(FITS)
         voices.keyboard.press("Escape")
 
 
