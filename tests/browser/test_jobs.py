@@ -117,7 +117,7 @@ def test_a_job_is_cancelled_at_once_and_asked_again_as_it_was(jobs, ask, silent_
 
 def test_all_that_is_known_of_a_job_is_in_its_dialog(jobs, ask, worker):
     text = "The wind had dropped.\n\nNobody said a word. " * 20
-    claim = worker.claim(ask(text, language="en-GB", quality="highest", speed=1.25, pitch=2))
+    claim = worker.claim(ask(text, language="en-GB", quality="highest", speed=1.25, pitch=-1.5))
     passed_over = Attempt("styletts2", "no_worker", "No worker is running for it.", 0)
     worker.fail(claim, "The engine lost its voice.", passed_over)
     row = job_row(jobs, "The wind had dropped.")
@@ -134,7 +134,12 @@ def test_all_that_is_known_of_a_job_is_in_its_dialog(jobs, ask, worker):
             re.compile(r"^espeakThe engine lost its voice\.\s+engine_failed1\.2 s$"),
         ]
     )
-    for fact in ("LanguageBritish English", "Qualityhighest", "Speed1.25", "Pitch2 semitones"):
+    for fact in (
+        "LanguageBritish English",
+        "Qualityhighest",
+        "Speed1.25",
+        "Pitch\N{MINUS SIGN}1.5 semitones",
+    ):
         expect(dialog.locator("#job-request div").filter(has_text=re.compile(fact))).to_be_visible()
     expect(dialog.locator("#job-sound")).to_be_hidden()
     expect(dialog.get_by_role("button", name="Cancel this job")).to_be_hidden()
