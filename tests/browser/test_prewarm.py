@@ -125,6 +125,13 @@ def test_what_is_written_is_made_once_each_and_is_a_hit_then(part, http):
     assert speak(http, two, format="mp3") == "HIT"
 
 
+def test_what_is_made_otherwise_or_by_the_farm_itself_is_said(part):
+    expect(part.get_by_role("group", name="Formats")).to_have_accessible_description(
+        re.compile("normal speed and pitch.*another piece of audio")
+    )
+    expect(part.get_by_text("The farm begins some itself")).to_be_visible()
+
+
 def test_an_estimate_begins_nothing_and_is_of_the_form_as_it_is(part, http):
     cached, new = fresh(2)
     speak(http, cached)

@@ -334,6 +334,8 @@ def test_the_page_is_accessible(page, farm, scheme):
     expect(page.locator("#waveform")).to_be_visible()
     page.get_by_text("The same from a program").click()
     found.append(run_axe(page))
+    form(page).get_by_label("Pitch").fill("3")
+    expect(page.get_by_role("button", name="Back to normal")).to_be_visible()
     speak(page, "...")
     expect(page.get_by_role("heading", name="That cannot be spoken")).to_be_visible()
     found.append(run_axe(page))
