@@ -105,7 +105,7 @@ def normalize_language(tag: str) -> str:
     try:
         return standardize_tag(tag)
     except LanguageTagError as error:
-        raise ValueError("must be a language tag (BCP 47) such as 'en', 'en-US' or 'zh-CN'") from error
+        raise ValueError("must be a language tag such as en or en-GB") from error
 
 
 def check_printable(value: str) -> str:

@@ -49,6 +49,7 @@ def index() -> Response:
         formats=list(AudioFormat),
         default_format=SpeechRequest.model_fields["format"].default,
         provider_titles={name: spec.title for name, spec in CATALOG.items()},
+        cloners=[name for name, spec in CATALOG.items() if spec.clones],
         genders=list(Gender),
         job_statuses=list(Status),
         speed_range=SPEED_RANGE,

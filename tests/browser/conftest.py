@@ -35,6 +35,11 @@ WAV = {"name": "ann.wav", "mimeType": "audio/wav", "buffer": encoded(speech())}
 FLOWER = ("http://127.0.0.1:5555", "admin", "a-password-for-flower")
 
 
+# Whether all of a dialog is within it, and it within the window.
+FITS = """dialog => [dialog, dialog.firstElementChild].every((box) => box.scrollWidth <= box.clientWidth)
+    && dialog.offsetWidth <= innerWidth"""
+
+
 def launch(
     chromium: BrowserType, autoplay: str, *more: str, program: str = "chromium-headless-shell"
 ) -> Browser:

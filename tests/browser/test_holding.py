@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from shared.connections import front_client
 from shared.presence import Presence, Worker
 from shared.voice_holding import CHANNEL, Wish
-from tests.browser.conftest import row
+from tests.browser.conftest import WAV, choose, expect_taken, open_voice, row, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,38 @@ def test_a_voice_is_loaded_and_unloaded_by_one_provider(given):
     given.keyboard.press("Enter")
     expect(xtts).to_contain_text("takes it when asked to speak")
     expect(given.locator("#holding-news")).to_have_text("xtts_v2: no worker holds the voice of ann any more.")
+
+
+def nobody_clones(page: Page) -> Locator:
+    return page.get_by_role("dialog").get_by_text("Nobody here clones voices now")
+
+
+@pytest.mark.usefixtures("ann")
+def test_where_nobody_clones_that_is_told_before_and_after_a_voice_is_given(voices):
+    open_voice(voices)
+    expect(nobody_clones(voices).locator("visible=true")).to_contain_text(
+        "it will be spoken in a voice of the provider's own. The part Farm says how"
+    )
+    choose(voices, WAV)
+    send(voices)
+    expect_taken(voices)
+    expect(nobody_clones(voices).locator("visible=true")).to_have_count(1)
+    expect(voices.get_by_text("A provider that clones voices speaks with it")).to_be_hidden()
+    assert Axe().run(voices).violations_count == 0
+    voices.get_by_role("link", name="The part Farm").locator("visible=true").click()
+    expect(voices.get_by_role("dialog")).to_be_hidden()
+    expect(voices.get_by_role("heading", name="Farm", exact=True)).to_be_visible()
+
+
+@pytest.mark.usefixtures("cloner", "ann")
+def test_where_somebody_clones_nobody_is_told_otherwise(voices):
+    with voices.expect_response("**/providers/status"):
+        open_voice(voices)
+    choose(voices, WAV)
+    send(voices)
+    expect_taken(voices)
+    expect(voices.get_by_text("A provider that clones voices speaks with it")).to_be_visible()
+    expect(nobody_clones(voices).locator("visible=true")).to_have_count(0)
 
 
 @pytest.mark.usefixtures("cloner")

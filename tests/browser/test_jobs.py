@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from shared.ledger import Attempt
-from tests.browser.conftest import job_row, open_job
+from tests.browser.conftest import FITS, job_row, open_job
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -47,6 +47,10 @@ def test_a_job_is_followed_from_the_queue_to_its_end(jobs, ask, worker):
     expect(row).to_contain_text(re.compile(r"in \d+(\.\d)? m?s"))
     expect(row.locator("[data-action]").locator("visible=true")).to_have_count(0)
     expect(jobs).to_have_title("Jobs · voicefarm")
+
+
+def test_what_is_not_listed_is_said(jobs):
+    expect(jobs.get_by_text("Not listed is what Speak has from the cache")).to_be_visible()
 
 
 def test_the_time_is_exact_for_who_wants_to_know(jobs, ask, silent_http):
@@ -113,7 +117,7 @@ def test_a_job_is_cancelled_at_once_and_asked_again_as_it_was(jobs, ask, silent_
 
 def test_all_that_is_known_of_a_job_is_in_its_dialog(jobs, ask, worker):
     text = "The wind had dropped.\n\nNobody said a word. " * 20
-    claim = worker.claim(ask(text, language="en-GB", quality="highest", speed=1.25, pitch=2))
+    claim = worker.claim(ask(text, language="en-GB", quality="highest", speed=1.25, pitch=-1.5))
     passed_over = Attempt("styletts2", "no_worker", "No worker is running for it.", 0)
     worker.fail(claim, "The engine lost its voice.", passed_over)
     row = job_row(jobs, "The wind had dropped.")
@@ -130,7 +134,12 @@ def test_all_that_is_known_of_a_job_is_in_its_dialog(jobs, ask, worker):
             re.compile(r"^espeakThe engine lost its voice\.\s+engine_failed1\.2 s$"),
         ]
     )
-    for fact in ("LanguageBritish English", "Qualityhighest", "Speed1.25", "Pitch2 semitones"):
+    for fact in (
+        "LanguageBritish English",
+        "Qualityhighest",
+        "Speed1.25",
+        "Pitch\N{MINUS SIGN}1.5 semitones",
+    ):
         expect(dialog.locator("#job-request div").filter(has_text=re.compile(fact))).to_be_visible()
     expect(dialog.locator("#job-sound")).to_be_hidden()
     expect(dialog.get_by_role("button", name="Cancel this job")).to_be_hidden()
@@ -218,7 +227,7 @@ def test_nothing_is_wider_than_the_window(jobs, ask, worker):
         jobs.set_viewport_size({"width": width, "height": 800})
         assert jobs.evaluate("document.documentElement.scrollWidth") == width
         dialog = open_job(jobs, "xxx")
-        assert dialog.evaluate("box => box.scrollWidth <= box.clientWidth && box.offsetWidth <= innerWidth")
+        assert dialog.evaluate(FITS)
         jobs.keyboard.press("Escape")
 
 

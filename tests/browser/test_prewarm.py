@@ -118,7 +118,18 @@ def test_what_is_written_is_made_once_each_and_is_a_hit_then(part, http):
     expect(batches(part)).to_contain_text(re.compile(r"4 of 4 are there · took \d+ second"))
     expect(part.get_by_role("heading", name="Nothing was pre-warmed lately")).to_be_hidden()
     expect(part.locator("#prewarm-news")).to_have_text("The batch of 4 is finished: 4 are there.")
+    expect(part.locator("#prewarm-estimated")).to_be_hidden()
+    [batch] = http.get(BATCHES).json()["items"]
+    expect(batches(part)).to_contain_text(f"ID {batch['id'][:8]}")
+    expect(batches(part)).to_contain_text(f"“{one}” and 1 other phrase")
     assert speak(http, two, format="mp3") == "HIT"
+
+
+def test_what_is_made_otherwise_or_by_the_farm_itself_is_said(part):
+    expect(part.get_by_role("group", name="Formats")).to_have_accessible_description(
+        re.compile("normal speed and pitch.*another piece of audio")
+    )
+    expect(part.get_by_text("The farm begins some itself")).to_be_visible()
 
 
 def test_an_estimate_begins_nothing_and_is_of_the_form_as_it_is(part, http):
@@ -127,7 +138,7 @@ def test_an_estimate_begins_nothing_and_is_of_the_form_as_it_is(part, http):
     write(part, [cached, new])
     estimate(part)
     told = part.locator("#prewarm-estimated")
-    expect(told).to_contain_text("1 piece of audio is to be made; 1 of 2 are cached already.")
+    expect(told).to_contain_text("1 piece of audio is to be made; 1 of 2 is cached already.")
     expect(told.get_by_role("definition")).to_have_text(
         [re.compile("^about 1 second$"), "nothing", re.compile(r"^\d+ kB more$")]
     )
@@ -276,11 +287,32 @@ def test_what_was_missed_is_suggested_and_can_be_added(part, http):
     expect(part.get_by_role("checkbox", name="Fast", exact=True)).to_be_checked()
     expect(part.get_by_role("checkbox", name="Opus")).to_be_checked()
     expect(suggestion(part, other)).to_contain_text("speed 1.5 · pitch −2")
-    for row in (suggestion(part, other), suggestion(part, "One.")):
+    for row, reason in (
+        (suggestion(part, other), "at another speed"),
+        (suggestion(part, "One."), "in paragraphs"),
+    ):
         expect(row.get_by_role("button")).to_have_count(0)
+        expect(row.get_by_text(reason, exact=True)).to_be_visible()
     part.locator("#prewarm-language").fill("de")
     write(part, ["Something else."])
     expect(suggestion(part, plain).get_by_role("button")).to_have_count(0)
+    expect(suggestion(part, plain).get_by_text("in another language", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({"text": "Up.", "pitch": 2}, "at another pitch"),
+        ({"text": "By him.", "provider": "espeak"}, "of its own provider"),
+        ({"text": "# One."}, "begins with #"),
+    ],
+)
+def test_what_the_form_cannot_ask_for_says_why(part, http, request_, reason):
+    miss(http, request_)
+    part.reload()
+    row = suggestion(part, request_["text"])
+    expect(row.get_by_text(reason, exact=True)).to_be_visible()
+    expect(row.get_by_role("button")).to_have_count(0)
 
 
 def test_what_was_missed_most_is_made_as_it_was_asked_for(part, http):
@@ -295,7 +327,9 @@ def test_what_was_missed_most_is_made_as_it_was_asked_for(part, http):
     expect(batches(part)).to_have_count(0)
     part.get_by_role("button", name="Pre-warm this").click()
     dialog.get_by_role("button", name="Pre-warm").click()
-    expect(batches(part)).to_contain_text("1 of 1 are there")
+    expect(batches(part)).to_contain_text("1 of 1 is there")
+    expect(batches(part)).to_contain_text(f"“{text}”")
+    expect(part.locator("#prewarm-news")).to_have_text("The batch of 1 is finished: 1 is there.")
     assert speak(http, **request) == "HIT"
     part.get_by_role("button", name="Pre-warm this").click()
     expect(part.get_by_text("All of it that can be spoken now is cached already.")).to_be_visible()
@@ -334,7 +368,7 @@ def test_the_part_is_accessible_and_nothing_is_wider_than_the_window(part, http,
     expect(suggestion(part, "Missed")).to_be_visible()
     write(part, fresh())
     make(part)
-    expect(batches(part)).to_contain_text("1 of 1 are there")
+    expect(batches(part)).to_contain_text("1 of 1 is there")
     found.append(Axe().run(part))
     write(part, ["?!"])
     part.get_by_role("checkbox", name="WAV").uncheck()

@@ -107,7 +107,7 @@ def test_personality_and_quality_are_chosen_and_sent(speaking):
 def test_language_speed_pitch_and_format_are_chosen_and_sent(speaking):
     expect(form(speaking).get_by_text("English, the personality's own")).to_be_visible()
     form(speaking).get_by_label("Language").fill("de-AT")
-    expect(form(speaking).get_by_text("Austrian German")).to_be_visible()
+    expect(form(speaking).get_by_text("Austrian German", exact=True)).to_be_visible()
     form(speaking).get_by_label("Speed").fill("1")
     form(speaking).get_by_label("Pitch").press("ArrowLeft")
     expect(form(speaking).get_by_label("Pitch")).to_have_attribute(
@@ -133,13 +133,75 @@ def test_a_language_that_nobody_can_mean_is_told_beside_its_field(speaking):
     language = form(speaking).get_by_label("Language")
     language.fill("English, please")
     speak(speaking, "Hello.")
-    expect(language).to_have_accessible_description(re.compile("Must be a BCP 47"))
+    expect(language).to_have_accessible_description(re.compile("Must be a language tag such as en or en-GB."))
     expect(language).to_be_focused()
 
 
-@pytest.mark.parametrize("name", ["wav", "mp3", "opus", "flac", "pcm"])
+def test_what_is_no_language_is_not_named_as_one(speaking):
+    form(speaking).get_by_label("Language").fill("klingon")
+    expect(speaking.locator("#language-hint")).to_have_text("A language tag, such as en or en-GB.")
+    speak(speaking, "Hello.")
+    expect(speaking.locator("#language-error")).to_contain_text("such as en or en-GB")
+    expect(speaking.locator("#language-hint")).to_be_hidden()
+
+
+def test_what_is_not_as_usual_is_told_remembered_and_taken_back(speaking):
+    back = speaking.get_by_role("button", name="Back to normal")
+    speak(speaking, "As usual, please.")
+    expect_sound(speaking, "MISS")
+    expect(back).to_be_hidden()
+
+    form(speaking).get_by_label("Language").fill("en-GB")
+    form(speaking).get_by_label("Speed").fill("1")
+    for _ in range(3):
+        form(speaking).get_by_label("Pitch").press("ArrowLeft")
+    form(speaking).get_by_text("MP3", exact=True).click()
+    form(speaking).get_by_text("Fast", exact=True).click()
+    told = "British English{0}mp3{0}speed 2{0}pitch \N{MINUS SIGN}1.5"
+    expect(back).to_have_accessible_description(
+        "Not as usual: " + told.format(", ").replace("mp3", "fast, mp3") + "."
+    )
+    expect(speaking.locator("#pitch-shown")).to_have_text("\N{MINUS SIGN}1.5 semitones")
+    speaking.get_by_role("button", name="Speak", exact=True).click()
+    newest = speaking.get_by_role("listitem").first
+    expect(newest).to_contain_text("Marcel · fast · espeak · " + told.format(" · "))
+
+    back.focus()
+    speaking.keyboard.press("Enter")
+    expect(back).to_be_hidden()
+    expect(speaking.get_by_role("button", name="Speak", exact=True)).to_be_focused()
+    with speaking.expect_request("**/api/voice/synthesize") as asked:
+        speaking.keyboard.press("Enter")
+    assert asked.value.post_data_json == {
+        "text": "As usual, please.",
+        "personality_id": "00000000-0000-0000-0001-000000000001",
+        "quality": "high",
+    }
+    expect_sound(speaking, "HIT")
+    expect(newest.locator(".entry-about")).to_have_text("Marcel · high · espeak")
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [("Language", "de"), ("Speed", "-1"), ("Pitch", "3"), ("MP3", None), ("Highest", None)],
+)
+def test_each_setting_alone_can_be_taken_back(speaking, label, value):
+    field = form(speaking).get_by_label(label, exact=True)
+    if value is None:
+        form(speaking).get_by_text(label, exact=True).click()
+    else:
+        field.fill(value)
+    speaking.get_by_role("button", name="Back to normal").click()
+    expect(speaking.get_by_role("button", name="Back to normal")).to_be_hidden()
+    if value is None:
+        expect(field).not_to_be_checked()
+    else:
+        expect(field).to_have_value("" if label == "Language" else "0")
+
+
+@pytest.mark.parametrize("name", ["WAV", "MP3", "Opus", "FLAC", "PCM"])
 def test_every_format_is_heard_seen_and_downloaded(speaking, name):
-    form(speaking).get_by_text(name.upper(), exact=True).click()
+    form(speaking).get_by_text(name, exact=True).click()
     speak(speaking, "As you like it.")
     expect_sound(speaking, "MISS")
     expect(speaking.locator("#waveform")).to_be_visible()
@@ -150,7 +212,7 @@ def test_every_format_is_heard_seen_and_downloaded(speaking, name):
     assert speaking.locator("#audio").evaluate("audio => audio.duration") > 0.5
     with speaking.expect_download() as download:
         speaking.get_by_role("link", name="Download").click()
-    assert download.value.suggested_filename == f"speech.{name}"
+    assert download.value.suggested_filename == f"speech.{name.lower()}"
 
 
 def test_the_lines_for_programs_give_the_same_sound(speaking, farm, tmp_path):
@@ -239,6 +301,16 @@ def test_nothing_is_wider_than_the_window(speaking):
         assert speaking.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_every_part_can_be_reached_in_a_small_window(speaking):
+    for width in (320, 375, 390):
+        speaking.set_viewport_size({"width": width, "height": 800})
+        for link in speaking.get_by_role("navigation").get_by_role("link").all():
+            expect(link).to_be_in_viewport(ratio=1)
+    tops = "nav => new Set([...nav.children].map((link) => link.offsetTop)).size"
+    speaking.set_viewport_size({"width": 375, "height": 800})
+    assert speaking.get_by_role("navigation").evaluate(tops) == 1
+
+
 def test_a_small_window_shows_what_came_of_it(speaking):
     speaking.set_viewport_size({"width": 390, "height": 700})
     speak(speaking, "Scroll there.")
@@ -262,6 +334,8 @@ def test_the_page_is_accessible(page, farm, scheme):
     expect(page.locator("#waveform")).to_be_visible()
     page.get_by_text("The same from a program").click()
     found.append(run_axe(page))
+    form(page).get_by_label("Pitch").fill("3")
+    expect(page.get_by_role("button", name="Back to normal")).to_be_visible()
     speak(page, "...")
     expect(page.get_by_role("heading", name="That cannot be spoken")).to_be_visible()
     found.append(run_axe(page))

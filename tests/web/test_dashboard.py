@@ -116,6 +116,10 @@ def test_the_page_knows_what_a_sample_may_be(client):
     assert "5 to 30 seconds of one voice; at most 10 MB" in page
 
 
+def test_the_page_knows_who_clones(client):
+    assert """data-cloners='["xtts_v2", "styletts2"]'""" in client.get("/").text
+
+
 def test_the_page_knows_what_a_batch_may_be(client):
     assert 'data-max-items="10000" data-max-bytes="1048576"' in client.get("/").text
 

@@ -2,7 +2,9 @@
 
 import { count, sentence } from "./words.js";
 
-const SIGN_IN = "Open the link that “make up” (or “voicefarm up”) printed when the farm started.";
+const SIGN_IN =
+  "Open the link that “make up” (or “voicefarm up”) printed when the farm started, or print a new one with " +
+  "“voicefarm link”.";
 const TITLES = {
   unauthorized: "This page is not signed in",
   forbidden: "That is not allowed here",
@@ -89,7 +91,7 @@ function problemOf(answer, body) {
   let { detail = `The server answered ${answer.status} ${answer.statusText}` } = body;
   if (body.code === "unauthorized") {
     const used = location.hash === "#code-used" ? "The link you opened was used before or is too old. " : "";
-    detail = `${used}${SIGN_IN} Each link works once; a farm that is started again prints a new one.`;
+    detail = `${used}${SIGN_IN} Each link works once.`;
   }
   const wait = answer.headers.get("Retry-After");
   if (wait) detail = `${sentence(detail)} It may work in ${count(wait, "second")}.`;

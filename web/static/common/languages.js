@@ -10,7 +10,9 @@ export function offerLanguages() {
   $("languages").replaceChildren(...COMMON.map((tag) => new Option(languageName(tag), tag)));
 }
 
-/** Gives the name of the language with this tag, or, where it is none, what is wanted. */
+/** Gives the name of the language with this tag, or, where none has it, what is wanted. */
 export function languageHint(tag) {
-  return languageName(tag) || "A language tag, such as en, en-GB or pt-BR.";
+  const name = languageName(tag);
+  const isKnown = name !== "" && name.toLowerCase() !== tag.toLowerCase();
+  return isKnown ? name : "A language tag, such as en or en-GB.";
 }

@@ -20,9 +20,25 @@ export function count(number, unit, units = `${unit}s`) {
   return `${grouped(number)} ${Number(number) === 1 ? unit : units}`;
 }
 
-/** Gives a number with its thousands set apart. */
+/** Gives a number with its thousands set apart, and with a true minus. */
 export function grouped(number) {
-  return Number(number).toLocaleString("en");
+  return Number(number).toLocaleString("en").replace("-", "−");
+}
+
+/** Gives the verb that goes with a number. */
+export function isOrAre(number) {
+  return Number(number) === 1 ? "is" : "are";
+}
+
+/** Tells how something is to be spoken, in the words of a request; not the speed and the pitch that are normal. */
+export function manner({ language, quality, format, speed = 1, pitch = 0 }) {
+  return [
+    language && (languageName(language) || language),
+    quality,
+    format,
+    speed !== 1 && `speed ${speed}`,
+    pitch !== 0 && `pitch ${grouped(pitch)}`,
+  ].filter(Boolean);
 }
 
 export function kilohertz(hz) {

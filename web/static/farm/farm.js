@@ -7,7 +7,7 @@ import { Poll } from "../common/poll.js";
 import { showTrouble } from "../common/trouble.js";
 import { dollars, size } from "../common/words.js";
 import { historyPoll, startHistory } from "./history.js";
-import { loadKeys, startKeys } from "./keys.js";
+import { askForKeys, showKeys, startKeys } from "./keys.js";
 import { showProviders } from "./providers.js";
 import { loadFlower, startWatching } from "./watching.js";
 
@@ -15,15 +15,15 @@ const EVERY_MS = 5000;
 
 async function ask(signal) {
   const today = new Date().toISOString().slice(0, 10); // a day of the farm is one of UTC
-  const [status, stats, ofToday, ofMonth] = await Promise.all(
-    ["providers/status", "cache/stats", `usage?from=${today}&to=${today}`, "usage"].map(
-      async (path) => (await call(`/api/voice/${path}`, { signal })).body,
-    ),
-  );
-  return { status, cache: stats.cache, ofToday, ofMonth };
+  const paths = ["providers/status", "cache/stats", `usage?from=${today}&to=${today}`, "usage"];
+  const [keys, status, stats, ofToday, ofMonth] = await Promise.all([
+    askForKeys(signal),
+    ...paths.map(async (path) => (await call(`/api/voice/${path}`, { signal })).body),
+  ]);
+  return { keys, status, cache: stats.cache, ofToday, ofMonth };
 }
 
-function show({ status, cache, ofToday, ofMonth }) {
+function show({ keys, status, cache, ofToday, ofMonth }) {
   showTrouble("farm", null, {});
   $("farm-loading").hidden = true;
   $("farm-now").hidden = false;
@@ -35,6 +35,7 @@ function show({ status, cache, ofToday, ofMonth }) {
   write($("farm-cost-today"), dollars(ofToday.total.cost_usd));
   write($("farm-cost-month"), dollars(ofMonth.total.cost_usd));
   showProviders(status.providers, costs(ofToday), costs(ofMonth));
+  showKeys(keys);
 }
 
 /** Gives what each provider cost. */
@@ -68,13 +69,12 @@ export function startFarm() {
   $("farm-again").addEventListener("click", () => now.now());
   $("clear-cache").addEventListener("click", clearCache);
   startHistory();
-  startKeys();
+  startKeys({ onChange: () => now.now() });
   startWatching();
   return {
     enter() {
       now.start();
       historyPoll.start();
-      loadKeys();
       loadFlower();
     },
     leave() {

@@ -3,10 +3,12 @@
 import { call } from "../common/api.js";
 import { $, write } from "../common/dom.js";
 import { Poll } from "../common/poll.js";
+import { duration } from "../common/times.js";
 import { size } from "../common/words.js";
 
 const EVERY_MS = 60_000;
 const GAP = 1.5; // so many intervals without a point are a time without a farm
+const LINE = 2; // so many points make one
 
 const form = $("history-card");
 const percent = (share) => `${share.toFixed(0)} %`;
@@ -14,9 +16,9 @@ const number = (amount) => Math.round(amount).toLocaleString("en");
 
 /** Each chart: where it is, what of a point it shows, and how its numbers are written. */
 const CHARTS = [
-  { id: "hit-rate-chart", of: (point) => point.hit_rate, write: percent, range: [0, 100] },
-  { id: "entries-chart", of: (point) => point.entries, write: number },
-  { id: "bytes-chart", of: (point) => point.bytes, write: size },
+  { id: "hit-rate-chart", of: (point) => point.hit_rate, write: percent, least: 1, range: [0, 100] },
+  { id: "entries-chart", of: (point) => point.entries, write: number, least: 1 },
+  { id: "bytes-chart", of: (point) => point.bytes, write: size, least: 1000 },
 ];
 
 let drawn = null;
@@ -29,13 +31,20 @@ async function ask(signal) {
 }
 
 function show({ points, interval_seconds, charts }) {
-  const hasAny = points.some(({ entries }) => entries !== null);
-  write($("history-news"), hasAny ? "" : "Nothing was recorded in this time yet; there is a point every minute.");
-  $("charts").hidden = !hasAny;
-  if (!hasAny) return;
+  const known = points.filter(({ entries }) => entries !== null).length;
+  write($("history-news"), missing(known, interval_seconds));
+  $("charts").hidden = known < LINE;
+  if (known < LINE) return;
   const whole = withGaps(points, interval_seconds);
   drawn ??= CHARTS.map((chart) => charts.makeChart($(chart.id), chart));
   drawn.forEach((chart, place) => chart.show(whole.map(({ at }) => at), whole.map(CHARTS[place].of)));
+}
+
+/** Says why there is no line yet; nothing where there is one. */
+function missing(known, intervalS) {
+  if (known >= LINE) return "";
+  const begins = known === 0 ? "Nothing was recorded in this time yet" : "The history of this time has just begun";
+  return `${begins}: there is a point every ${duration(intervalS)}. Come back in ${duration(LINE * intervalS)}.`;
 }
 
 /** Gives the points with their times in seconds, and an empty one where some are missing. */

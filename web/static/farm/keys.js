@@ -1,75 +1,74 @@
 // API keys: listed, made and revoked.
 
-import { Problem, call, callWith } from "../common/api.js";
+import { call, callWith } from "../common/api.js";
 import { makeCopyButton } from "../common/copying.js";
 import { attemptIn, confirmed, openDialog } from "../common/dialog.js";
 import { $, copyOf, write } from "../common/dom.js";
+import { rowOf, showRows } from "../common/rows.js";
 import { fromNow } from "../common/times.js";
 
 const ADDRESS = "/api/voice/keys";
 const DAY_MS = 86_400_000;
+const PAGE = 50;
 
-let next = null;
+let wanted = PAGE;
+let changed;
 
-/** Shows the newest keys. */
-export function loadKeys() {
-  return told(async () => {
-    const page = await ask("");
-    $("keys").replaceChildren(...page.map(row));
-  });
-}
-
-function loadMore() {
-  return told(async () => {
-    const page = (await ask(next)).map(row);
-    $("keys").append(...page);
-    page[0]?.querySelector("button").focus();
-  });
-}
-
-async function ask(cursor) {
-  const { body } = await call(`${ADDRESS}?${new URLSearchParams({ limit: 50, cursor })}`);
-  next = body.next_cursor;
-  $("more-keys").hidden = next === null;
-  return body.items;
-}
-
-async function told(action) {
-  try {
-    await action();
-    write($("keys-news"), "");
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    write($("keys-news"), `${error.title}. ${error.message}`);
+/** Asks for as many as are shown, newest first; `hasMore` tells whether there are older ones. */
+export async function askForKeys(signal) {
+  const items = [];
+  let cursor = "";
+  while (cursor !== null && items.length < wanted) {
+    const { body } = await call(`${ADDRESS}?${new URLSearchParams({ limit: PAGE, cursor })}`, { signal });
+    items.push(...body.items);
+    cursor = body.next_cursor;
   }
+  return { items, hasMore: cursor !== null };
 }
 
-function row(key) {
-  const item = copyOf("key-row");
-  item.querySelector(".key-name").textContent = key.name;
-  const [state, words] = stateOf(key);
-  const badge = item.querySelector(".badge");
-  badge.textContent = words;
-  badge.dataset.state = state;
-  item.querySelector(".about").textContent = about(key).join(" · ");
-  const button = item.querySelector("button");
-  button.hidden = key.revoked_at !== null;
+export function showKeys({ items, hasMore }) {
+  showRows($("keys"), items, { newRow, fill });
+  if (!hasMore && document.activeElement === $("more-keys")) nameIn(items.at(-1)).focus();
+  $("more-keys").hidden = !hasMore;
+}
+
+function newRow(key) {
+  const row = copyOf("key-row");
+  row.querySelector(".key-name").textContent = key.name;
+  const button = row.querySelector("button");
   button.ariaLabel = `Revoke ${key.name}…`;
   button.addEventListener("click", () => revoke(key));
-  return item;
+  return row;
 }
+
+function fill(row, key) {
+  const [state, words] = stateOf(key);
+  const badge = row.querySelector(".badge");
+  write(badge, words);
+  badge.dataset.state = state;
+  write(row.querySelector(".about"), about(key).join(" · "));
+  const button = row.querySelector("button");
+  const isOver = state === "off" || isFromSettings(key);
+  if (isOver && document.activeElement === button) row.querySelector(".key-name").focus();
+  button.hidden = isOver;
+}
+
+const nameIn = ({ id }) => rowOf($("keys"), id).querySelector(".key-name");
+const isFromSettings = ({ prefix }) => prefix === null;
+
+const hasEnded = (expires_at) => expires_at !== null && Date.parse(expires_at) < Date.now();
 
 function stateOf({ scope, revoked_at, expires_at }) {
   if (revoked_at) return ["off", "Revoked"];
-  if (expires_at && Date.parse(expires_at) < Date.now()) return ["off", "Ended"];
+  if (hasEnded(expires_at)) return ["off", "Ended"];
   return [scope, scope];
 }
 
 function about({ prefix, created_at, expires_at, last_used_at, revoked_at }) {
-  const facts = [prefix ? `${prefix}…` : "from the settings", `made ${fromNow(created_at)}`];
+  const facts = [prefix ? `${prefix}…` : "from the settings (VOICEFARM_ADMIN_KEY)", `made ${fromNow(created_at)}`];
   if (revoked_at) return [...facts, `revoked ${fromNow(revoked_at)}`];
   facts.push(last_used_at ? `used ${fromNow(last_used_at)}` : "not used yet");
-  if (expires_at) facts.push(`ends ${fromNow(expires_at)}`);
+  if (expires_at) facts.push(`${hasEnded(expires_at) ? "ended" : "ends"} ${fromNow(expires_at)}`);
   return facts;
 }
 
@@ -81,7 +80,7 @@ async function revoke({ id, name }) {
     action: () => call(`${ADDRESS}/${id}`, { method: "DELETE" }),
   });
   if (!isRevoked) return;
-  await loadKeys();
+  await changed();
   write($("keys-news"), `${name} is revoked.`);
   $("new-key").focus();
 }
@@ -89,9 +88,10 @@ async function revoke({ id, name }) {
 function make() {
   const dialog = openDialog("key-dialog");
   const form = $("key");
+  write($("keys-news"), "");
   let secret = "";
   makeCopyButton($("key-copy"), () => secret);
-  dialog.addEventListener("close", () => loadKeys());
+  dialog.addEventListener("close", () => changed());
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     attemptIn(form, async () => {
@@ -113,7 +113,14 @@ function asked({ elements }) {
   };
 }
 
-export function startKeys() {
+/** `onChange` is told when they shall be asked for at once. */
+export function startKeys({ onChange }) {
+  changed = onChange;
   $("new-key").addEventListener("click", make);
-  $("more-keys").addEventListener("click", loadMore);
+  $("more-keys").addEventListener("click", async () => {
+    const before = $("keys").childElementCount;
+    wanted += PAGE;
+    await changed();
+    $("keys").children[before]?.querySelector(".key-name").focus();
+  });
 }

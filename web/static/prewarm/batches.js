@@ -4,15 +4,19 @@ import { call } from "../common/api.js";
 import { attemptIn, confirmed } from "../common/dialog.js";
 import { $, copyOf, write } from "../common/dom.js";
 import { rowOf, showRows } from "../common/rows.js";
-import { duration, moment } from "../common/times.js";
-import { count, grouped } from "../common/words.js";
+import { dateAndTime, duration, moment } from "../common/times.js";
+import { count, grouped, isOrAre, shortened } from "../common/words.js";
 import { allFailed, showFailed } from "./failures.js";
 
 const ADDRESS = "/api/voice/batches";
 const PAGE = 6;
 const MOST_A_PAGE = 200;
+const ID_LENGTH = 8;
+const PHRASE_LENGTH = 80;
 const STATES = { running: "Running", finished: "Finished", cancelled: "Cancelled" };
 
+/** How those that were begun on this visit begin: the farm does not tell what a batch holds. */
+const openings = new Map();
 let shown = [];
 let wanted = PAGE;
 let retry;
@@ -42,7 +46,9 @@ export function showBatches({ items, hasMore }) {
 }
 
 /** Shows one that was begun here, above all others. */
-export function showNewBatch(batch) {
+export function showNewBatch(batch, [first, ...others]) {
+  const more = others.length > 0 ? ` and ${count(others.length, "other phrase")}` : "";
+  openings.set(batch.id, `“${shortened(first, PHRASE_LENGTH)}”${more}`);
   showAll([batch, ...shown]);
   rowOf($("batches"), batch.id).scrollIntoView({ block: "nearest" });
 }
@@ -59,7 +65,7 @@ const heading = (id) => rowOf($("batches"), id).querySelector("h4");
 /** Gives in one sentence how a batch has ended. */
 export function endOf({ status, total, counts }) {
   const failed = counts.failed > 0 ? `, ${grouped(counts.failed)} failed` : "";
-  return `The batch of ${grouped(total)} is ${status}: ${grouped(counts.succeeded)} are there${failed}.`;
+  return `The batch of ${grouped(total)} is ${status}: ${grouped(counts.succeeded)} ${isOrAre(counts.succeeded)} there${failed}.`;
 }
 
 function newRow({ id }) {
@@ -75,7 +81,9 @@ function fill(row, batch) {
   const { status, total, already_cached, counts, created_at } = batch;
   const cached = already_cached > 0 ? ` · ${grouped(already_cached)} cached before` : "";
   write(row.querySelector("h4"), count(total, "piece"));
-  write(row.querySelector(".about"), `Begun ${moment(created_at)}${cached}`);
+  write(row.querySelector(".about"), `Begun ${moment(created_at)}${cached} · ID ${batch.id.slice(0, ID_LENGTH)}`);
+  row.querySelector(".about").title = `Begun on ${dateAndTime(created_at)} · ID ${batch.id}`;
+  write(row.querySelector(".phrase"), openings.get(batch.id) ?? "");
   write(row.querySelector(".badge"), STATES[status]);
   row.querySelector(".badge").dataset.status = status === "finished" && counts.failed > 0 ? "failed" : status;
   const progress = row.querySelector("progress");
@@ -106,7 +114,7 @@ function standing({ status, total, counts, eta_seconds, created_at, finished_at 
   if (status === "running") {
     return told(`${grouped(succeeded + failed)} of ${grouped(total)}`, failed, `about ${duration(eta_seconds)} left`);
   }
-  const made = `${grouped(succeeded)} of ${grouped(total)} are there`;
+  const made = `${grouped(succeeded)} of ${grouped(total)} ${isOrAre(succeeded)} there`;
   if (finished_at === null) return told(made, failed, `${grouped(running)} still being made`);
   return told(made, failed, `took ${duration((new Date(finished_at) - new Date(created_at)) / 1000)}`);
 }

@@ -4,7 +4,7 @@ import { callWith } from "../common/api.js";
 import { confirmed } from "../common/dialog.js";
 import { $ } from "../common/dom.js";
 import { duration } from "../common/times.js";
-import { count, dollars, grouped, size } from "../common/words.js";
+import { count, dollars, grouped, isOrAre, size } from "../common/words.js";
 
 const ADDRESS = "/api/voice/prewarm";
 
@@ -54,7 +54,7 @@ function toMake(estimated) {
   const { total, already_cached } = estimated;
   const left = leftToMake(estimated);
   if (left === 0) return total === 1 ? "It is cached already." : `All ${grouped(total)} are cached already.`;
-  const cached = already_cached > 0 ? `; ${grouped(already_cached)} of ${grouped(total)} are cached already` : "";
+  const cached = already_cached > 0 ? `; ${grouped(already_cached)} of ${grouped(total)} ${isOrAre(already_cached)} cached already` : "";
   return `${count(left, "piece of audio is", "pieces of audio are")} to be made${cached}.`;
 }
 

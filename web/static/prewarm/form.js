@@ -63,12 +63,15 @@ export function hasPhrase(line) {
   return list.phrases.includes(line);
 }
 
-/** Tells whether a suggestion would be made as it was asked for if its phrase were in the form as it stands. */
-export function couldSay({ personality_id, language: tag, speed, pitch, provider, fallback }) {
+/** Says why a suggestion would not be made as it was asked for if its phrase were in the form as it stands; empty if it would. */
+export function obstacle({ personality_id, language: tag, speed, pitch, provider, fallback }) {
   const speaker = roster.everyone?.find(({ id, is_active }) => id === personality_id && is_active);
-  const spoken = language.value.trim() || speaker?.language;
-  const isPlain = speed === 1 && pitch === 0 && provider === null && fallback === "any";
-  return Boolean(speaker) && isPlain && spoken.toLowerCase() === tag.toLowerCase();
+  if (!speaker) return "cannot speak now";
+  if (speed !== 1) return "at another speed";
+  if (pitch !== 0) return "at another pitch";
+  if (provider !== null || fallback !== "any") return "of its own provider";
+  const spoken = language.value.trim() || speaker.language;
+  return spoken.toLowerCase() === tag.toLowerCase() ? "" : "in another language";
 }
 
 // ---- Showing that

@@ -68,7 +68,7 @@ function selectLine(number) {
   area.setSelectionRange(start, start + lines[number - 1].length);
 }
 
-/** `onBegun` gets a batch that was begun. */
+/** `onBegun` gets a batch that was begun, and its phrases. */
 export function startMaking({ onBegun }) {
   form.addEventListener("input", () => {
     estimating.abort();
@@ -78,7 +78,9 @@ export function startMaking({ onBegun }) {
     event.preventDefault();
     attempt(async (body, estimated) => {
       const batch = await make(body, estimated);
-      if (batch) onBegun(batch);
+      if (!batch) return;
+      showEstimate(null); // what it told of is not to be made any more
+      onBegun(batch, body.phrases);
     });
   });
   $("prewarm-estimate").addEventListener("click", () => attempt(() => {}));

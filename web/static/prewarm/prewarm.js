@@ -35,9 +35,9 @@ function showProblem(problem) {
   showTrouble("prewarm", problem, { isStale: isShown });
 }
 
-function onBegun(batch) {
+function onBegun(batch, phrases) {
   write($("prewarm-news"), "It is begun. What somebody waits for goes first.");
-  showNewBatch(batch);
+  showNewBatch(batch, phrases);
   poll.now();
 }
 

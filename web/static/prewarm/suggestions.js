@@ -5,9 +5,9 @@ import { attemptIn } from "../common/dialog.js";
 import { $, copyOf, write } from "../common/dom.js";
 import { roster } from "../common/personalities.js";
 import { showRows } from "../common/rows.js";
-import { count, languageName } from "../common/words.js";
+import { count, manner } from "../common/words.js";
 import { beginIfAgreed, estimate, leftToMake } from "./estimate.js";
-import { addPhrases, couldSay, hasPhrase } from "./form.js";
+import { addPhrases, hasPhrase, obstacle } from "./form.js";
 import { lineOf } from "./phrases.js";
 
 const PAGE = 10;
@@ -66,46 +66,52 @@ function fill(row, item) {
   write(row.querySelector(".phrase"), item.phrase);
   write(row.querySelector(".about"), about(item).join(" · "));
   write(row.querySelector(".badge"), item.count === 1 ? "once" : count(item.count, "time"));
-  button.hidden = line === null || !couldSay(item);
+  const reason = line === null ? withoutLine(item) : obstacle(item);
+  button.hidden = reason !== "";
+  write(row.querySelector(".why-not"), reason);
   write(button, line !== null && hasPhrase(line) ? "Added" : "Add");
   button.ariaLabel = `${button.textContent}: ${item.phrase}`;
 }
 
+/** Says why a phrase cannot be in a list. */
+function withoutLine({ phrase }) {
+  return phrase.trimStart().startsWith("#") ? "begins with #" : "in paragraphs";
+}
+
 /** Tells who was to say it, and how, as far as that is not as ever. */
-function about({ personality_id, language, speed, pitch, provider, fallback, quality, format }) {
+function about({ personality_id, provider, fallback, ...others }) {
   return [
     roster.nameOf(personality_id),
-    languageName(language),
-    quality,
-    format,
-    speed !== 1 && `speed ${speed}`,
-    pitch !== 0 && `pitch ${pitch}`.replace("-", "−"),
+    ...manner(others),
     provider && `${provider} only`,
     fallback !== "any" && `fallback ${fallback}`,
   ].filter(Boolean);
 }
 
+/** Gives the batch that is begun of them, and its phrases; null when there is none. */
 async function warm() {
   write($("suggested-news"), "Working out what it takes…");
   try {
     const asked = { top: latest.length };
+    const phrases = latest.map(({ phrase }) => phrase);
     const estimated = await estimate(asked);
     const isThere = leftToMake(estimated) === 0;
     write($("suggested-news"), isThere ? "All of it that can be spoken now is cached already." : "");
-    return isThere ? null : await beginIfAgreed(asked, estimated);
+    const batch = isThere ? null : await beginIfAgreed(asked, estimated);
+    return batch && { batch, phrases };
   } catch (error) {
     write($("suggested-news"), "");
     throw error;
   }
 }
 
-/** `onBegun` gets a batch that was begun; `onMore` is told when more shall be asked for. */
+/** `onBegun` gets a batch that was begun, and its phrases; `onMore` is told when more shall be asked for. */
 export function startSuggestions({ onBegun, onMore }) {
   $("suggested").addEventListener("submit", (event) => {
     event.preventDefault();
     attemptIn($("suggested"), async () => {
-      const batch = await warm();
-      if (batch) onBegun(batch);
+      const begun = await warm();
+      if (begun) onBegun(begun.batch, begun.phrases);
     });
   });
   $("more-suggestions").addEventListener("click", () => {

@@ -2,15 +2,15 @@
 
 import { Problem } from "../common/api.js";
 import { makeCopyButton } from "../common/copying.js";
-import { $, clearMarks, element, markField } from "../common/dom.js";
+import { $, clearMarks, element, markField, write } from "../common/dom.js";
 import { roster } from "../common/personalities.js";
-import { sentence, size } from "../common/words.js";
+import { manner, sentence, size } from "../common/words.js";
 import { markRemembered, remember } from "./history.js";
 import { curlLines, fileName, pythonLines } from "./lines.js";
 import { show, showProblem, showProgress, showSpoken } from "./outcome.js";
 import { play, start, stop } from "./player.js";
 import { speak } from "./synthesis.js";
-import { showTuning, startTuning, tuned } from "./tuning.js";
+import { resetTuning, showTuning, startTuning, tuned } from "./tuning.js";
 
 const form = $("speech");
 let running = new AbortController();
@@ -39,16 +39,22 @@ async function submit(signal) {
   show("working", "Asking…");
   const spoken = await speak(request, { signal, onProgress: showProgress });
   const hear = () => present(spoken, request);
-  remember(spoken, { speaker, quality: $("speech").elements.quality.value, text: request.text }, () => attempt(hear));
+  remember(spoken, speaker, request, () => attempt(hear));
   await hear();
 }
 
-/** Gives the request, without what is so anyway. */
+/** Gives the request, without what is so anyway but the quality. */
 function asked() {
-  const { text, personality_id, language, quality, format } = Object.fromEntries(new FormData(form));
-  const others = { language: language.trim(), format: format === DEFAULTS.format ? "" : format };
-  const chosen = Object.entries(others).filter(([, value]) => value !== "");
-  return { text, personality_id, quality, ...Object.fromEntries(chosen), ...tuned() };
+  const { text, personality_id, quality } = Object.fromEntries(new FormData(form));
+  return { text, personality_id, quality, ...unusual() };
+}
+
+/** Gives how it shall be spoken, as far as that is not as usual. */
+function unusual() {
+  const { language, quality, format } = form.elements;
+  const chosen = { language: language.value.trim(), quality: quality.value, format: format.value };
+  const others = Object.entries(chosen).filter(([name, value]) => value !== DEFAULTS[name]);
+  return { ...Object.fromEntries(others), ...tuned() };
 }
 
 async function present(spoken, request) {
@@ -78,7 +84,26 @@ function refuse(problem) {
 
 // ---- The form
 
-const DEFAULTS = Object.freeze({ format: form.elements.format.value });
+const DEFAULTS = Object.freeze({
+  language: "",
+  quality: form.elements.quality.value,
+  format: form.elements.format.value,
+});
+
+/** Says what is not as usual, and offers to go back to that. */
+function showUnusual() {
+  const words = manner(unusual());
+  $("unusual").hidden = words.length === 0;
+  write($("unusual-manner"), `Not as usual: ${words.join(", ")}.`);
+}
+
+function goBackToNormal() {
+  resetTuning();
+  form.elements.quality.value = DEFAULTS.quality;
+  form.elements.format.value = DEFAULTS.format;
+  showUnusual();
+  $("speak-it").focus();
+}
 
 function countCharacters() {
   const { value, dataset } = $("text");
@@ -120,6 +145,8 @@ export function startSpeaking() {
     event.preventDefault();
     attempt(submit);
   });
+  form.addEventListener("input", showUnusual);
+  $("back-to-normal").addEventListener("click", goBackToNormal);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || form.closest("[hidden]")) return;
     event.preventDefault();

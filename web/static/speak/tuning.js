@@ -3,7 +3,7 @@
 import { $ } from "../common/dom.js";
 import { languageHint } from "../common/languages.js";
 import { roster } from "../common/personalities.js";
-import { languageName } from "../common/words.js";
+import { grouped, languageName } from "../common/words.js";
 
 // The slider of the speed is of its binary logarithm: half as fast is as far away as twice as fast.
 const SPEED_STEP = 0.05;
@@ -27,8 +27,8 @@ function pitch() {
 /** Says what is chosen, in words. */
 export function showTuning() {
   tell("speed", `${speed()} ×`, speed() === 1 ? "normal" : `${speed()} times`);
-  const semitones = `${pitch() > 0 ? "+" : ""}${pitch()}`.replace("-", "−");
-  tell("pitch", pitch() === 0 ? "0" : semitones, pitch() === 0 ? "normal" : `${semitones} semitones`);
+  const semitones = `${pitch() > 0 ? "+" : ""}${grouped(pitch())} semitones`;
+  tell("pitch", semitones, pitch() === 0 ? "normal" : semitones);
   const tag = $("language").value.trim();
   const own = roster.everyone && roster.get($("personality").value)?.language;
   const isOwn = !tag && own;
@@ -39,6 +39,13 @@ export function showTuning() {
 function tell(name, shown, spoken) {
   $(`${name}-shown`).textContent = shown;
   $(name).ariaValueText = spoken;
+}
+
+/** Lets everything be as usual again. */
+export function resetTuning() {
+  $("speed").value = $("pitch").value = 0;
+  $("language").value = "";
+  showTuning();
 }
 
 export function startTuning() {

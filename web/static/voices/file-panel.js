@@ -26,7 +26,7 @@ export function startFilePanel({ dialog, onSample, onDropped, signal }) {
     const reason = await objection(file, Number(input.dataset.maxBytes));
     if (file !== latest || signal.aborted) return;
     $("file-error").textContent = reason;
-    if (reason) return onSample({ reason });
+    if (reason) return onSample({ reason: "Choose another file first." });
     $("file-about").textContent = `${file.name}, ${size(file.size)}`;
     audio.src = URL.createObjectURL(file);
     onSample({ file });

@@ -6,6 +6,7 @@ import { attemptIn, clearRefusal, confirmed, openDialog } from "../common/dialog
 import { roster } from "../common/personalities.js";
 import { date, seconds } from "../common/times.js";
 import { kilohertz } from "../common/words.js";
+import { tellWhetherCloned } from "./cloning.js";
 import { startFilePanel } from "./file-panel.js";
 import { startHoldingPanel } from "./holding-panel.js";
 import { startRecordPanel } from "./record-panel.js";
@@ -61,6 +62,7 @@ export function openVoice(personality, { onSpeak }) {
   }
 
   $("voice-title").textContent = `The voice of ${personality.personality_name}`;
+  tellWhetherCloned(dialog, { signal });
   startKept({ personality, dialog, signal });
   for (const choice of form.elements.source) choice.addEventListener("change", () => chooseSource(choice.value));
   form.elements.consent.addEventListener("change", () => clearMarks(form));
