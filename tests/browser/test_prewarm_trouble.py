@@ -70,7 +70,7 @@ def test_progress_failures_and_what_is_cancelled_are_told(part, worker):
     expect(row).to_contain_text("Cancelled")
     expect(row.get_by_role("heading")).to_be_focused()
     expect(row).to_contain_text("0 of 4 are there · 2 failed · 1 still being made")
-    worker.fail(claim, "Hoarse.")
+    worker.fail(claim, "The engine lost its voice.")
     expect(row).to_contain_text("0 of 4 are there · 3 failed · took")
 
     row.get_by_text("What failed, and why").click()
