@@ -58,8 +58,8 @@ def make_key(page: Page, name: str) -> str:
     return secret
 
 
-# Three minutes of the cache, others missing among them: how many minutes ago, hits, misses, entries, bytes. Whatever
-# the time is, they are two points at least of a chart of a day, whose steps are longer.
+# Three minutes of the cache, others missing among them: how many minutes ago, hits, misses, entries, bytes.
+# Whatever the time is, they are two points at least of a chart of a day, whose steps are longer.
 MINUTES = ((25, 1, 1, 10, 10_000), (4, 0, 0, 20, 20_000), (2, 3, 1, 40, 40_000))
 
 
