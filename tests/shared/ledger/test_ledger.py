@@ -368,7 +368,7 @@ def test_what_has_ended_is_kept_for_a_while_only(ledger, redis):
 def test_who_waits_is_woken_by_the_end(ledger, every_redis):
     job_id, submitted = submit(ledger, KEYS[0])
     reader = TransitionReader(every_redis.url(1))
-    with reader.watching(submitted.rendering_id) as finished:
+    with reader.watching(submitted.rendering_id, end_only=True) as finished:
         assert not ledger.job(job_id).status.has_ended
         threading.Thread(target=succeed, args=(ledger, submitted.rendering_id)).start()
         assert finished.wait(10)
