@@ -312,7 +312,7 @@ def test_a_voice_whose_language_nobody_knows_speaks_when_it_is_named(models):
 def test_a_folder_without_voices_says_what_to_put_there(tmp_path):
     piper = provider_of(tmp_path)
     for attempt in (piper.load, lambda: say(piper)):
-        with pytest.raises(ModelLoadFailed, match="no voice in piper of .*NAME.onnx.json"):
+        with pytest.raises(ModelLoadFailed, match=r"no voice in piper of .*NAME\.onnx\.json"):
             attempt()
 
 
