@@ -44,11 +44,12 @@ def exchange(redis: Redis, code: str) -> str | None:
     token = secrets.token_urlsafe(32)
     with state_errors():
         # Asked first, because a server that hangs carries out later what a client has given up by then.
-        if not _is_good(redis, _key("code", code)):
+        era = _era(redis)
+        if redis.get(_key("code", code)) != era:
             return None
         with redis.pipeline() as both:
             both.getdel(_key("code", code))
-            both.set(_key("session", token), _era(redis), ex=SESSION_TTL_S)
+            both.set(_key("session", token), era, ex=SESSION_TTL_S)
             was_there, _ = both.execute()
         if was_there is None:
             redis.delete(_key("session", token))
@@ -63,7 +64,7 @@ def is_open(redis: Redis, token: str) -> bool:
         StateUnavailable: Redis failed.
     """
     with state_errors():
-        return _is_good(redis, _key("session", token))
+        return redis.get(_key("session", token)) == _era(redis)
 
 
 def end_all(redis: Redis) -> None:
@@ -78,11 +79,6 @@ def end_all(redis: Redis) -> None:
 
 def _era(redis: Redis) -> bytes:
     return cast("bytes | None", redis.get(_ERA)) or b"0"
-
-
-def _is_good(redis: Redis, key: str) -> bool:
-    era, made_in = cast("list[bytes | None]", redis.mget(_ERA, key))
-    return made_in == (era or b"0")
 
 
 def _key(kind: str, secret: str) -> str:

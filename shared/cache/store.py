@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self, cast
 
 from shared.cache.requests import RequestCounter
-from shared.lua import load_script, run_piped
+from shared.lua import load_script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _DROP_BATCH = 500
 _ASKED_AT_ONCE = 1000
 _EXTENDED_AT_ONCE = 100
-_DRAFT_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,21 +160,16 @@ class AudioCache:
             sha256=hashlib.sha256(audio.data).hexdigest(),
             expires_ms=int((time.time() + ttl_s) * 1000),
         )
-        draft = f"voice:draft:{key}:{metadata.sha256}"
-        args = (
-            key,
-            utterance.personality_id,
-            draft,
-            json.dumps(asdict(metadata)),
-            metadata.expires_ms,
-            metadata.sha256,
-            metadata.voice_revision,
-        )
-        _, stored = run_piped(
-            self._redis,
-            self._scripts["store"],
-            args,
-            before=lambda pipe: pipe.set(draft, audio.data, px=_DRAFT_MS),
+        stored = self._scripts["store"](
+            args=[
+                key,
+                utterance.personality_id,
+                audio.data,
+                json.dumps(asdict(metadata)),
+                metadata.expires_ms,
+                metadata.sha256,
+                metadata.voice_revision,
+            ]
         )
         return bool(stored)
 

@@ -84,14 +84,15 @@ local function terminate(id, state, now, keep_ms, field, value)
 end
 
 -- A job as it stands: {its fields, the values of these fields of its rendering, the rank of that in its provider's
--- queue, false if it is in none}; {} if it is no longer kept.
+-- queue, its audio}, the latter two false where there is none or it was not asked for; {} if it is no longer kept.
 local STANDING = {'state', 'provider', 'attempts', 'started_ms', 'finished_ms', 'result', 'error', 'priority'}
-local function standing(job_id)
+local function standing(job_id, with_audio)
   local id = redis.call('HGET', job_key(job_id), 'rendering')
   local rendering = id and redis.call('HMGET', rendering_key(id), unpack(STANDING))
   if not (rendering and rendering[1]) then return {} end
   local rank = rendering[1] == 'queued' and redis.call('ZRANK', queue_key(rendering[2], rendering[8]), id)
-  return {redis.call('HGETALL', job_key(job_id)), rendering, rank}
+  local audio = with_audio and redis.call('GET', result_key(id)) or false
+  return {redis.call('HGETALL', job_key(job_id)), rendering, rank, audio}
 end
 
 local DEADLINE = '{"code":"deadline_exceeded","detail":"The job did not end before its deadline."}'

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from shared.connections import state_errors
 from shared.ledger.attempts import parse_attempts
 from shared.ledger.records import Failure, Job, Result, Status, derive_status
-from shared.lua import load_script, run_piped
+from shared.lua import load_script
 from shared.models import SpeechRequest
 
 if TYPE_CHECKING:
@@ -35,19 +35,20 @@ class Standing:
     now_ms: int
     rank: int | None
     """How many renderings are before its own in the provider's queue; None unless that is queued."""
+    audio: bytes | None
     status: Status
     finished_ms: int | None
 
     @classmethod
     def of(cls, job_id: str, standing: list[Any], now_ms: int) -> Self:
         """Decode what `standing` in common.lua gives of one job."""
-        fields, values, rank = standing
+        fields, values, rank, audio = standing
         texts = iter([field.decode() for field in fields])
         job = dict(zip(texts, texts, strict=True))
         rendering = {
             name: value.decode() for name, value in zip(_RENDERING, values, strict=True) if value is not None
         }
-        return cls(job_id, job, rendering, now_ms, rank, *derive_status(job, rendering, now_ms))
+        return cls(job_id, job, rendering, now_ms, rank, audio, *derive_status(job, rendering, now_ms))
 
     def matches(self, status: Status | None, personality_id: str | None) -> bool:
         """Tell whether it is one of those that a page asks for; None asks for all."""
@@ -76,6 +77,7 @@ class Standing:
             position=self.rank + 1 if is_queued and self.rank is not None else None,
             result=result,
             error=self._failure() if self.status is Status.FAILED else None,
+            audio=Result.unpack(self.audio)[1] if self.audio and result else None,
         )
 
     def _started_ms(self) -> int | None:
@@ -103,22 +105,11 @@ class JobReader:
         self.frozen_ms: int | None = None
         self._read = load_script(redis, "shared.ledger", "read")
 
-    def job(self, job_id: str) -> Job | None:
+    def job(self, job_id: str, *, with_audio: bool = False) -> Job | None:
         """Give a job as it stands now; None when it never was or is no longer kept."""
-        return self.jobs([job_id]).get(job_id)
-
-    def with_audio(self, job: Job) -> Job | None:
-        """Give a job as it stands now, with the audio of its rendering once that has succeeded."""
-        audio_key = f"voice:result:{job.rendering_id}"
         with state_errors():
-            # The audio after the job, as it is stored before that succeeds.
-            answer, audio = run_piped(
-                self.redis, self._read, self._arguments([job.id]), after=lambda pipe: pipe.get(audio_key)
-            )
-        for standing in self._standings([job.id], answer):
-            now = standing.describe()
-            return replace(now, audio=Result.unpack(audio)[1]) if audio and now.result else now
-        return None
+            found = self._look([job_id], with_audio=with_audio)
+        return found[0].describe() if found else None
 
     def jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Give those of these jobs that are kept, by their IDs, as they stand now."""
@@ -168,14 +159,10 @@ class JobReader:
         if names := list(expired):
             self.redis.zrem(index, *names)
 
-    def _look(self, job_ids: Sequence[str]) -> list[Standing]:
+    def _look(self, job_ids: Sequence[str], *, with_audio: bool = False) -> list[Standing]:
         """Give those of the jobs that are kept, in their order."""
-        return self._standings(job_ids, self._read(args=self._arguments(job_ids)))
-
-    def _arguments(self, job_ids: Sequence[str]) -> list[str | int]:
-        return ["" if self.frozen_ms is None else self.frozen_ms, *job_ids]
-
-    def _standings(self, job_ids: Sequence[str], answer: object) -> list[Standing]:
+        frozen = "" if self.frozen_ms is None else self.frozen_ms
+        answer = self._read(args=[frozen, int(with_audio), *job_ids])
         now_ms, *standings = cast("list[Any]", answer)
         return [
             Standing.of(job_id, standing, now_ms)
