@@ -1,4 +1,4 @@
-"""A function in a copy of the process: its answer comes back, its crash stays there."""
+"""A function in a process of its own: its answer comes back, its crash stays there."""
 
 from __future__ import annotations
 
@@ -17,89 +17,102 @@ import pytest
 
 from shared.errors import EngineFailed
 from tests.farm import until
+from tests.workers.forked_functions import Broken, Loaded, echo, given, hang, modules, so_far
 from workers.providers.forked import ForkedFunction, end_copy
 
 
-def run_forked(work, *, limit_s: int) -> bytes:
-    """Call it once, in a copy of its own."""
-    return ForkedFunction(work, limit_s=limit_s, always_fresh=True)()
+def run_forked(work, *args, limit_s: int = 10) -> object:
+    """Call it once, in a process of its own."""
+    return ForkedFunction(work, limit_s=limit_s, always_fresh=True)(*args)
 
 
-def test_what_the_function_returns_comes_back():
-    answer = os.urandom(1_000_000)
-    assert run_forked(lambda: answer, limit_s=10) == answer
+@pytest.mark.parametrize(
+    "answer", [os.urandom(1_000_000), {"words": ["phonème"]}, None], ids=lambda a: str(type(a))
+)
+def test_what_the_function_returns_comes_back(answer):
+    assert run_forked(given, answer) == answer
 
 
-def test_what_the_function_changes_stays_in_the_copy():
-    changed: list[int] = []
+def test_what_the_function_changes_stays_in_its_process():
+    fresh = ForkedFunction(so_far, limit_s=10, always_fresh=True)
+    assert [fresh(1), fresh(2)] == [[1], [2]]
+    kept = ForkedFunction(so_far, limit_s=10)
+    assert [kept(1), kept(2)] == [[1], [1, 2]]
 
-    def change() -> bytes:
-        changed.append(1)
-        return b"%d" % os.getpid()
 
-    assert int(run_forked(change, limit_s=10)) != os.getpid()
-    assert changed == []
+def test_the_function_is_loaded_once_and_copied():
+    function = ForkedFunction(Loaded().loaded_in, limit_s=10, always_fresh=True)
+    answers = [function() for _ in range(3)]
+    [loaded] = {loaded for loaded, _ in answers}
+    assert len({os.getpid(), loaded, *(called for _, called in answers)}) == 5
+
+
+def test_its_process_has_loaded_nothing_else():
+    """Or it would take long to fork, and to end."""
+    there = run_forked(modules)
+    assert "shared.errors" in there
+    assert not {name for name in there if name.partition(".")[0] in {"numpy", "pydantic", "redis", "celery"}}
+
+
+def test_what_cannot_be_loaded_is_a_failure_each_time(capfd):
+    function = ForkedFunction(Broken().speak, limit_s=10)
+    for _ in range(2):
+        with pytest.raises(EngineFailed, match="cannot be loaded"):
+            function()
+    assert "its library is missing" in capfd.readouterr().err
 
 
 def test_its_own_failure_comes_back_in_its_words():
-    def fail() -> bytes:
-        raise EngineFailed("no such phonème")
-
     with pytest.raises(EngineFailed, match="no such phonème"):
-        run_forked(fail, limit_s=10)
+        run_forked(echo, b"fail")
 
 
-def test_an_unexpected_error_is_a_failure():
+def test_an_unexpected_error_is_a_failure_that_the_log_explains(capfd):
     with pytest.raises(EngineFailed, match="unexpectedly"):
-        run_forked(lambda: b"%d" % (1 // 0), limit_s=10)
+        run_forked(echo, b"err")
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGKILL, signal.SIGBUS], ids=lambda s: s.name)
 def test_a_crash_is_a_failure_that_names_the_signal(number):
-    def crash() -> bytes:
-        os.kill(os.getpid(), number)
-        return b""
-
     with pytest.raises(EngineFailed, match=number.name):
-        run_forked(crash, limit_s=10)
+        run_forked(echo, b"signal %d" % number)
 
 
-def test_the_copy_that_a_thread_waits_for_can_be_ended_by_another():
+def test_the_process_that_a_thread_waits_for_can_be_ended_by_another(tmp_path):
     end_copy(threading.get_ident())  # nothing happens where there is none
-    reading, writing = os.pipe()
+    waiting, begun = threading.get_ident(), tmp_path / "begun"
 
-    def hang() -> bytes:
-        os.write(writing, b"up")
-        signal.pause()
-        return b""
+    def end() -> None:
+        until(begun.exists, "it has begun", 10)
+        end_copy(waiting)
 
-    waiting = threading.get_ident()
     with ThreadPoolExecutor(1) as pool:
-        ended = pool.submit(lambda: [os.read(reading, 2), end_copy(waiting)])
+        ended = pool.submit(end)
         with pytest.raises(EngineFailed, match="SIGKILL"):
-            run_forked(hang, limit_s=60)
+            run_forked(hang, begun, limit_s=60)
         ended.result()
-    assert run_forked(lambda: b"the next one speaks", limit_s=10)
-    os.close(reading)
-    os.close(writing)
+    assert run_forked(given, b"the next one speaks")
 
 
 def test_a_function_that_never_ends_is_ended():
-    def hang() -> bytes:
-        signal.pause()
-        return b""
-
     with pytest.raises(EngineFailed, match="longer than 1 s"):
-        run_forked(hang, limit_s=1)
+        run_forked(echo, b"hang", limit_s=1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
 def test_a_stop_of_the_whole_group_lets_the_rendering_end(number):
-    def be_signalled() -> bytes:
-        os.kill(os.getpid(), number)
-        return b"spoken"
+    assert run_forked(echo, b"signal %d" % number).split()[1:] == [b"signal", b"%d" % number]
 
-    assert run_forked(be_signalled, limit_s=10) == b"spoken"
+
+def test_a_stop_while_the_function_is_loaded_ends_nothing():
+    function = ForkedFunction(echo, limit_s=10)
+    function.start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(function._server._process.pid, number)
+    server = function._server
+    assert function(b"well").endswith(b"well")
+    assert function._server is server
 
 
 def test_no_process_and_no_file_is_left_behind():
@@ -108,44 +121,30 @@ def test_no_process_and_no_file_is_left_behind():
 
     def left_behind() -> tuple[int, int]:
         gc.collect()
-        run_forked(lambda: b"", limit_s=10)  # whoever forks looks after those that have ended
-        gc.collect()
         return len(open_files()), len(children())
 
     before = left_behind()
-    for _ in range(20):
-        run_forked(lambda: b"", limit_s=10)
+    for _ in range(5):
+        run_forked(given, b"")
     until(lambda: all(map(le, left_behind(), before)), "nothing is left", 10)
 
 
 def test_threads_get_their_own_answers():
-    with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda n: run_forked(lambda: b"%d" % n, limit_s=10), range(100)))
-    assert answers == [b"%d" % n for n in range(100)]
-
-
-def echo(question: bytes) -> bytes:
-    """Answer with the copy's process and the question, or do what the question says."""
-    if question == b"fail":
-        raise EngineFailed("no such phonème")
-    if question == b"err":
-        raise ZeroDivisionError
-    if question == b"hang":
-        signal.pause()
-    if question.startswith(b"signal "):
-        os.kill(os.getpid(), int(question.split()[1]))
-    return b"%d %s" % (os.getpid(), question)
+    for is_fresh in (True, False):
+        function = ForkedFunction(given, limit_s=10, always_fresh=is_fresh)
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(function, range(100))) == list(range(100))
 
 
 @pytest.fixture
 def copy():
-    """A function in a kept copy of this process."""
+    """A function in a process that is kept."""
     return ForkedFunction(echo, limit_s=1)
 
 
 @pytest.fixture
 def fresh():
-    """A function that is called in a fresh copy each time."""
+    """A function that is called in a fresh process each time."""
     return ForkedFunction(echo, limit_s=1, always_fresh=True)
 
 
@@ -155,9 +154,16 @@ def children() -> set[int]:
 
 def copies_of(function: ForkedFunction) -> set[int]:
     """Those that its server has made, once there is one."""
-    server = psutil.Process(function._server._pid)
+    server = psutil.Process(function._server._process.pid)
     until(server.children, "there is a copy", 10)
     return {copy.pid for copy in server.children()}
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def pid_of(answer: bytes) -> int:
@@ -234,7 +240,7 @@ def test_a_server_that_was_ended_is_replaced(function, request):
     called.start()
     [server] = children() - before
     os.kill(server, signal.SIGKILL)
-    until(lambda: psutil.Process(server).status() == psutil.STATUS_ZOMBIE, "it has ended", 10)
+    until(lambda: has_ended(server), "it has ended", 10)
     assert [called(b"well")[-4:] for _ in range(3)] == [b"well"] * 3
 
 
@@ -246,11 +252,7 @@ def test_an_attempt_that_ends_otherwise_ends_its_copy(copy):
     with pytest.raises(KeyboardInterrupt):
         copy(b"hang")
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-    until(
-        lambda: not psutil.pid_exists(before) or psutil.Process(before).status() == psutil.STATUS_ZOMBIE,
-        "end",
-        10,
-    )
+    until(lambda: has_ended(before), "it ends", 10)
     assert pid_of(copy(b"")) != before
 
 
@@ -263,9 +265,8 @@ def test_a_stop_of_the_whole_group_lets_the_kept_copy_answer(copy, number):
 def test_kept_copies_end_with_whoever_made_them(last_words):
     program = (
         "import os; from workers.providers.forked import ForkedFunction\n"
-        "pid = lambda _: b'%d' % os.getpid()\n"
-        "copy, other = (ForkedFunction(pid, limit_s=5) for _ in range(2))\n"
-        "print(int(copy(b'')), int(other(b'')), flush=True)\n"
+        "copy, other = (ForkedFunction(os.getpid, limit_s=5) for _ in range(2))\n"
+        "print(copy(), other(), flush=True)\n"
         f"{last_words}"
     )
     owner = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -23,6 +23,8 @@ from workers.text import plain_forms
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from shared.models import Utterance
     from shared.settings import Settings
     from workers.providers.espeak_voices import Voice
@@ -56,7 +58,7 @@ class EspeakProvider:
             ModelLoadFailed: the library or its data is missing or broken.
         """
         _ = self._library, self._voices
-        self._copies.start()
+        self._render.start()
 
     def synthesize(self, utterance: Utterance, *, seed: int = 0) -> Iterator[AudioChunk]:  # noqa: ARG002
         """Speak a paragraph a chunk; equal utterances give equal samples, whatever the seed.
@@ -72,9 +74,7 @@ class EspeakProvider:
         *paragraphs, last = plain_forms(utterance.text).split("\n\n")
         was_heard = False
         for text, end_pause in [*((paragraph, True) for paragraph in paragraphs), (last, False)]:
-            # The copy stretches, too, because python-stretch would hold up every thread here for seconds.
-            samples = self._copies(text, voice, utterance.speed, utterance.pitch, end_pause)
-            chunk = AudioChunk(np.frombuffer(samples, np.float32), self._library.sample_rate_hz)
+            chunk = self._spoken(text, voice, utterance, end_pause=end_pause)
             was_heard = was_heard or is_audible(chunk)
             yield chunk
         if not was_heard:
@@ -84,21 +84,23 @@ class EspeakProvider:
         """Give 0: it runs here."""
         return 0.0
 
-    def _speak(self, text: str, voice: Voice, speed: float, semitones: float, end_pause: bool) -> bytes:  # noqa: FBT001
+    def _spoken(self, text: str, voice: Voice, utterance: Utterance, *, end_pause: bool) -> AudioChunk:
         """Speak with espeak's own speed and pitch as far as they go, and stretch what is left."""
+        speed, semitones = utterance.speed, utterance.pitch
         controls = controls_for(voice, speed, semitones)
-        native = self._library.render(text, voice.name, controls, end_pause=end_pause)
-        if (speed, semitones) == (1.0, 0.0) or not len(native):
-            return native.tobytes()
-        neutral = self._library.render(text, voice.name, NEUTRAL, end_pause=end_pause)
+        native = self._render(text, voice.name, controls, end_pause=end_pause)
+        chunk = AudioChunk(_floats(native), self._library.sample_rate_hz)
+        if (speed, semitones) == (1.0, 0.0) or not native:
+            return chunk
+        neutral = self._render(text, voice.name, NEUTRAL, end_pause=end_pause)
         speed_left = speed * len(native) / len(neutral)
         semitones_left = semitones - semitones_of(voice, controls)
-        stretched = stretch(
-            AudioChunk(native, self._library.sample_rate_hz),
+        # In a process of its own, because python-stretch would hold up every thread of this one for seconds.
+        return self._stretch(
+            chunk,
             speed=speed_left if abs(speed_left - 1) > _UNHEARD_SPEED else 1.0,
             pitch_semitones=semitones_left if abs(semitones_left) > _UNHEARD_SEMITONES else 0.0,
         )
-        return stretched.samples.tobytes()
 
     def _voice(self, utterance: Utterance) -> Voice:
         language = closest_language(utterance.language, _SPEC.languages)
@@ -107,8 +109,12 @@ class EspeakProvider:
         return self._voices.find(language, utterance.voices.get(_SPEC.name))
 
     @cached_property
-    def _copies(self) -> ForkedFunction[[str, Voice, float, float, bool]]:
-        return ForkedFunction(self._speak, limit_s=_LIMIT_S, always_fresh=True)
+    def _render(self) -> ForkedFunction[..., bytes]:
+        return ForkedFunction(self._library.render, limit_s=_LIMIT_S, always_fresh=True)
+
+    @cached_property
+    def _stretch(self) -> ForkedFunction[..., AudioChunk]:
+        return ForkedFunction(stretch, limit_s=_LIMIT_S)
 
     @cached_property
     def _library(self) -> EspeakLibrary:
@@ -119,8 +125,15 @@ class EspeakProvider:
         return Voices(_DATA)
 
 
+def _floats(samples: bytes) -> NDArray[np.float32]:
+    """Give samples of 16 bits as float32, (n_samples,), [-1, 1]."""
+    return np.frombuffer(samples, np.int16).astype(np.float32) / np.float32(32768)
+
+
 def controls_for(voice: Voice, speed: float, semitones: float) -> Controls:
     """Give the settings of espeak that come closest; its intonation widens with the fundamental."""
+    if (speed, semitones) == (1.0, 0.0):
+        return NEUTRAL
     target_hz = voice.fundamental_hz(NEUTRAL.pitch) * exp2(semitones / 12)
     pitch = min(range(100), key=lambda pitch: abs(voice.fundamental_hz(pitch) - target_hz))
     ratio = voice.fundamental_hz(pitch) / voice.fundamental_hz(NEUTRAL.pitch)

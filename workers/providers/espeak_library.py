@@ -5,16 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Self
 
 from shared.errors import EngineFailed, ModelLoadFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
 # From espeak-ng 1.52: espeak_ng.h, speak_lib.h, speech.h.
 _SYNCHRONOUS = 1
@@ -51,11 +47,14 @@ class Clause:
 
 
 class EspeakLibrary:
-    """The library, loaded and started in this process, to be spoken with in forked copies of it.
+    """The library, loaded and started in this process, to be used in forked processes.
 
     All its state is global: it bears one thread, the phase of its pitch flutter runs on from text to text,
     and some texts crash it (a lone backtick in Vietnamese). In a copy of the freshly started library equal
     arguments give equal samples, and a crash is an error of that copy.
+
+    Its pickle is its paths: it is loaded anew where that is read. So that this takes little memory, this
+    module does without NumPy.
     """
 
     def __init__(self, library: Path, data: Path) -> None:
@@ -64,6 +63,7 @@ class EspeakLibrary:
         Raises:
             ModelLoadFailed: the library cannot be loaded, or its data is not at that path.
         """
+        self._paths = library, data
         try:
             self._espeak = ctypes.CDLL(str(library))
         except OSError as error:
@@ -80,10 +80,13 @@ class EspeakLibrary:
         self._start(data)
         self.sample_rate_hz: int = self._espeak.espeak_ng_GetSampleRate()
 
-    def render(self, text: str, voice: str, controls: Controls, *, end_pause: bool) -> NDArray[np.float32]:
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, Path]]:
+        return type(self), self._paths
+
+    def render(self, text: str, voice: str, controls: Controls, *, end_pause: bool) -> bytes:
         """Speak a text, with the silence that follows a sentence if there is an `end_pause`.
 
-        Gives float32, (n_samples,), [-1, 1]; perhaps no sample if there is nothing to say.
+        Gives its samples, 16 bits each; perhaps none if there is nothing to say.
 
         Raises:
             EngineFailed: the library reported an error.
@@ -105,7 +108,7 @@ class EspeakLibrary:
         encoded, flags = text.encode(), _UTF8 | (_END_PAUSE if end_pause else 0)
         size = ctypes.c_size_t(len(encoded) + 1)
         self._check(self._synthesize(encoded, size, 0, _BY_CHARACTER, 0, flags, None, None))
-        return np.frombuffer(b"".join(pieces), np.int16).astype(np.float32) / np.float32(32768)
+        return b"".join(pieces)
 
     def read(self, text: str, voice: str) -> list[Clause]:
         """Give the phonemes of a text; the clauses' texts joined are the text.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from math import exp2
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,7 @@ class Voices:
         return Voice(f"{identifier}{plus}{variant}", *pitch)
 
 
+@cache
 def _pitch_of(file: Path) -> tuple[int, int]:
     lines = _PITCH_LINE.findall(file.read_bytes())
     return (int(lines[-1][0]), int(lines[-1][1])) if lines else _DEFAULT_PITCH

@@ -1,23 +1,25 @@
-"""Runs a function in copies of this process: what it crashes, leaks or leaves behind ends with the copy.
+"""Runs a function in small processes: what it crashes, leaks or leaves behind ends with them.
 
-This process → its fork server, a copy that only makes copies → copies that call the function. The server is
-small and idle, so that forks are cheap; this process would pay for each with page faults at every page to
-which it writes afterwards.
+This process → a fork server, which has loaded the function and nothing else → its copies, which call it.
+To fork a process, and to end one, takes the longer the more memory it has: 4 ms and 6 ms for a copy of a
+worker, a fraction of one for a copy of a Python with espeak-ng.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import gc
 import os
+import pickle
 import signal
 import socket
+import subprocess
+import sys
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from threading import Lock, RLock, get_ident
-from typing import TYPE_CHECKING, Generic, NoReturn, ParamSpec
-from weakref import WeakSet
+from pathlib import Path
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast
 
 from shared.errors import EngineFailed
 
@@ -25,34 +27,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
-_ANSWER, _FAILURE = b"+", b"-"
 _FORK, _WAIT = b"fork", b"wait "
-_MESSAGE_BYTES = 64
-
-# This process's ends of its pipes. A fork server inherits them, and must not keep them open for the others.
-_ends: WeakSet[Connection | socket.socket] = WeakSet()
-# Held while one is opened or closed, so that a server inherits them as this process knows them. Reentrant,
-# because a garbage collection may close one at any moment.
-_ends_lock = RLock()
+_MESSAGE_BYTES = 65_536
+_STOPS = {signal.SIGINT, signal.SIGTERM}
+_HERE = str(Path(__file__).parents[2])
+_PROGRAM = "import sys; sys.path[:] = {path}; from {module} import serve; serve({end})"
 
 _waited_for: dict[int, _Copy] = {}
 _waited_for_lock = Lock()
 
 
-class ForkedFunction(Generic[P]):
-    """A function that is called in a copy of this process, one call at a time in each.
+class ForkedFunction(Generic[P, R]):
+    """A function that is called in another process, one call at a time in each.
 
-    The copy is kept from call to call; a call that crashes it or takes too long ends it, and the next gets a
-    new one. With `always_fresh` every call has a copy in which no other was; it was made during the call
+    The process is kept from call to call; a call that crashes it or takes too long ends it, and the next gets
+    a new one. With `always_fresh` every call has a process in which no other was; it was made during the call
     before, so that nobody waits for a fork.
 
-    Copies are what this process was at the first `start` or call, with one thread. The function must not take
-    a lock that another thread may have held then; its arguments are pickled.
+    The function is pickled, as a name in its module or a method of something that can be pickled, and loaded
+    once, in the server that is forked. Its arguments and its answers are pickled, too.
     """
 
-    def __init__(self, work: Callable[P, bytes], *, limit_s: int, always_fresh: bool = False) -> None:
-        self._work = work
+    def __init__(self, work: Callable[P, R], *, limit_s: int, always_fresh: bool = False) -> None:
+        self._work = pickle.dumps((work, limit_s))
         self._limit_s = limit_s
         self._always_fresh = always_fresh
         self._lock = Lock()
@@ -60,35 +59,44 @@ class ForkedFunction(Generic[P]):
         self._idle: list[_Copy] = []
 
     def start(self) -> None:
-        """Make the first copy; all end with this process or object, whatever ends that."""
+        """Have the function loaded and the first process made; all end with this object or process."""
         with self._lock:
             self._running_server()
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Give what the function returns.
 
         Raises:
-            EngineFailed: it raised it, crashed, or took longer than `limit_s`.
+            EngineFailed: it raised it, could not be loaded, crashed, or took longer than `limit_s`.
         """
         with self._lock:
             copy = self._idle.pop() if self._idle else self._fresh()
             if copy.has_ended():
                 copy = self._fresh()
         with _at_work(copy):
-            answer = copy.ask(args, kwargs)
+            copy.ask(args, kwargs)
+            self._have_one_ready()
+            answer = copy.answer()
         if answer is None:
             raise self._failure(copy)
         if self._always_fresh:
             copy.close()
         else:
             self._idle.append(copy)
-        if answer[:1] == _FAILURE:
-            raise EngineFailed(answer[1:].decode())
-        return answer[1:]
+        is_well, given = answer
+        if not is_well:
+            raise EngineFailed(given)
+        return cast("R", given)
+
+    def _have_one_ready(self) -> None:
+        """Order a copy for the next call, while this one is answered and not before it was asked."""
+        with self._lock, suppress(OSError):
+            if self._server and not self._idle:
+                self._server.order()
 
     def _running_server(self) -> _ForkServer:
         if self._server is None:
-            self._server = _ForkServer(self._work, self._limit_s)
+            self._server = _ForkServer(self._work)
         return self._server
 
     def _fresh(self) -> _Copy:
@@ -96,7 +104,11 @@ class ForkedFunction(Generic[P]):
             return self._running_server().copy()
         except OSError:  # somebody ended it
             self._server = None
+        try:
             return self._running_server().copy()
+        except OSError as error:
+            self._server = None
+            raise EngineFailed("the engine cannot be loaded; the worker's log says why") from error
 
     def _failure(self, copy: _Copy) -> EngineFailed:
         """Give what an end before the answer means."""
@@ -111,7 +123,7 @@ class ForkedFunction(Generic[P]):
 
 
 def end_copy(thread: int) -> None:
-    """End the copy that this thread waits for, if there is one; its call raises EngineFailed."""
+    """End the process that this thread waits for, if there is one; its call raises EngineFailed."""
     with _waited_for_lock:
         if thread in _waited_for:
             _waited_for[thread].kill()
@@ -137,18 +149,20 @@ class _Copy:
     def __init__(self, pid: int, end: int) -> None:
         self.pid = pid
         self._pipe = Connection(end)
-        with _ends_lock:
-            _ends.add(self._pipe)
 
     def has_ended(self) -> bool:
         """Tell whether somebody ended it while it waited."""
         return self._pipe.poll()
 
-    def ask(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes | None:
-        """Give the answer; None when it ended before that."""
-        try:
+    def ask(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        """Send a question; one that has ended gives no answer."""
+        with suppress(OSError):
             self._pipe.send((args, kwargs))
-            return self._pipe.recv_bytes()
+
+    def answer(self) -> tuple[bool, Any] | None:
+        """Give whether it went well, with the answer or what went wrong; None when it ended before that."""
+        try:
+            return cast("tuple[bool, Any]", self._pipe.recv())
         except (EOFError, OSError):
             return None
 
@@ -157,36 +171,50 @@ class _Copy:
             os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        with _ends_lock:
-            self._pipe.close()
+        self._pipe.close()
 
     __del__ = close
 
 
 class _ForkServer:
-    """This process's view of its fork server; there is always one copy more than were taken."""
+    """This process's view of its fork server, which makes copies as they are ordered, at most one ahead."""
 
-    def __init__(self, work: Callable[..., bytes], limit_s: int) -> None:
-        with _ends_lock:
-            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            _ends.add(self._socket)
-            self._pid = os.fork()
-            if self._pid == 0:
-                _serve(theirs, work, limit_s)
-            theirs.close()
+    def __init__(self, work: bytes) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        program = _PROGRAM.format(path=[_HERE, *sys.path], module=__name__, end=theirs.fileno())
+        # A stop of the whole group is for the worker, which lets its rendering end; the server inherits that.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        try:
+            command = [sys.executable, "-c", program]
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603  it is our own
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
         self._copies: list[_Copy] = []
-        self._socket.send(_FORK)
+        self._is_ordered = False
+        self._socket.send(work)
+        self.order()
 
-    def copy(self) -> _Copy:
-        """Give a copy and order the next.
+    def order(self) -> None:
+        """Have a copy made, unless there is one or will be.
 
         Raises:
             OSError: the server has ended.
         """
-        self._socket.send(_FORK)
+        if not self._copies and not self._is_ordered:
+            self._socket.send(_FORK)
+            self._is_ordered = True
+
+    def copy(self) -> _Copy:
+        """Give a copy.
+
+        Raises:
+            OSError: the server has ended.
+        """
+        self.order()
         while not self._copies:
             self._receive()
-        return self._copies.pop(0)
+        return self._copies.pop()
 
     def wait(self, pid: int) -> int:
         """Give the exit code of a copy, negative for the signal that ended it; 0 if nobody knows."""
@@ -206,44 +234,51 @@ class _ForkServer:
         if not ends:
             return int(message)
         self._copies.append(_Copy(int(message), ends[0]))
+        self._is_ordered = False
         return None
 
     def __del__(self) -> None:
-        with _ends_lock:
-            self._socket.close()
-        with suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+        self._socket.close()
+        self._process.wait()
 
 
-def _serve(orders: socket.socket, work: Callable[..., bytes], limit_s: int) -> NoReturn:
-    """Make copies until the other end is closed."""
-    try:
-        for end in _ends:
-            end.close()
-        _guard()
-        failed: dict[int, int] = {}
-        signal.signal(signal.SIGCHLD, lambda *_: failed.update(_reap()))
-        while order := orders.recv(_MESSAGE_BYTES):
-            if order == _FORK:
-                ours, theirs = Pipe()
-                pid = os.fork()
-                if pid == 0:
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    orders.close()
-                    ours.close()
-                    _answer(theirs, work, limit_s)
-                theirs.close()
-                socket.send_fds(orders, [b"%d" % pid], [ours.fileno()])
+def serve(end: int) -> NoReturn:
+    """Be a fork server: load the function that is sent first, then make copies until the other end closes."""
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    orders = socket.socket(fileno=end)
+    work, limit_s = pickle.loads(orders.recv(_MESSAGE_BYTES))  # noqa: S301  from whoever started this
+    gc.freeze()  # a collection would write to, and so copy, what copies share
+    failed: dict[int, int] = {}
+    signal.signal(signal.SIGCHLD, lambda *_: failed.update(_reap()))
+    while order := _received(orders):
+        if order == _FORK:
+            ours, theirs = Pipe()
+            pid = os.fork()
+            if pid == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                orders.close()
                 ours.close()
-            else:
-                pid = int(order.removeprefix(_WAIT))
-                with suppress(ChildProcessError):
-                    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-                failed.update(_reap())
-                status = failed.pop(pid, 0)
-                orders.send(b"%d" % os.waitstatus_to_exitcode(status))
-    finally:
-        os._exit(0)
+                _answer(theirs, work, limit_s)
+            theirs.close()
+            socket.send_fds(orders, [b"%d" % pid], [ours.fileno()])
+            ours.close()
+        else:
+            pid = int(order.removeprefix(_WAIT))
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            failed.update(_reap())
+            orders.send(b"%d" % os.waitstatus_to_exitcode(failed.pop(pid, 0)))
+    os._exit(os.EX_OK)
+
+
+def _received(orders: socket.socket) -> bytes:
+    """Give the next order; nothing once the other end is closed."""
+    try:
+        return orders.recv(_MESSAGE_BYTES)
+    except ConnectionResetError:  # it was closed before it had taken all copies
+        return b""
 
 
 def _reap() -> Iterator[tuple[int, int]]:
@@ -254,33 +289,20 @@ def _reap() -> Iterator[tuple[int, int]]:
                 yield ended
 
 
-def _answer(pipe: Connection, work: Callable[..., bytes], limit_s: int) -> NoReturn:
-    """Answer one question after another until the other end is closed."""
-    exit_code = 1
-    try:
-        while True:
-            try:
-                args, kwargs = pipe.recv()
-            except EOFError:
-                exit_code = 0
-                break
-            signal.alarm(limit_s)
-            try:
-                answer = _ANSWER + work(*args, **kwargs)
-            except EngineFailed as error:
-                answer = _FAILURE + error.detail.encode()
-            signal.alarm(0)
-            pipe.send_bytes(answer)
-    finally:
-        os._exit(exit_code)
+def _answer(pipe: Connection, work: Callable[..., object], limit_s: int) -> NoReturn:
+    """Answer one question after another until the other end is closed.
 
-
-def _guard() -> None:
-    """Let a copy of this process end by its own alarm and crashes, and by nothing else."""
-    gc.freeze()  # a collection would write to, and so copy, what is shared with the parent
-    # A handler in Python could not run while the engine's C code hangs; the default action can.
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    faulthandler.disable()  # the parent tells of a crash, in one line
-    # Ctrl-C and a stop of the whole group are for the worker, which lets its rendering end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    What it does not expect ends this process, as any Python program, with its trace in the log.
+    """
+    while True:
+        try:
+            args, kwargs = pipe.recv()
+        except EOFError:
+            os._exit(os.EX_OK)
+        signal.alarm(limit_s)
+        try:
+            answer = True, work(*args, **kwargs)
+        except EngineFailed as error:
+            answer = False, error.detail
+        signal.alarm(0)
+        pipe.send(answer)

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import structlog
 from piper.config import PhonemeType
@@ -56,11 +55,21 @@ class Piece:
     """The silence that follows, at speed 1."""
 
 
+class _Espeak(EspeakPhonemizer):
+    """Piper's espeak-ng, which is started anew where its pickle is read."""
+
+    def __init__(self) -> None:
+        super().__init__(ESPEAK_DATA_DIR)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return type(self), ()
+
+
 class PiperReader:
     """Reads text to any voice.
 
-    espeak-ng makes the phonemes. Some texts crash it (many emoji, in German), so it does so in a copy of
-    this process.
+    espeak-ng makes the phonemes. Some texts crash it (many emoji, in German), so it does so in a process of
+    its own.
     """
 
     def __init__(self) -> None:
@@ -71,9 +80,9 @@ class PiperReader:
         """
         if not (ESPEAK_DATA_DIR / "phontab").is_file():  # without it the library ends the process
             raise ModelLoadFailed(f"espeak-ng's data is not at {ESPEAK_DATA_DIR}: install piper-tts again")
-        self._espeak = EspeakPhonemizer(ESPEAK_DATA_DIR)
-        self._copy = ForkedFunction(self._phonemize, limit_s=_LIMIT_S)
-        self._copy.start()  # now, because this process is still small
+        self._espeak = _Espeak()
+        self._phonemize = ForkedFunction(self._espeak.phonemize, limit_s=_LIMIT_S)
+        self._phonemize.start()
 
     def check(self, config: PiperConfig, source: Path) -> None:
         """Return if this can read for the voice that `source` describes.
@@ -115,14 +124,12 @@ class PiperReader:
         else:
             if config.espeak_voice == "ar":
                 paragraphs = [self._with_vowels(paragraph) for paragraph in paragraphs]
-            read = json.loads(self._copy(config.espeak_voice, paragraphs, config.vowel_clusters))
+            voice, clusters = config.espeak_voice, config.vowel_clusters
+            read = [self._phonemize(voice, paragraph, clusters) for paragraph in paragraphs]
         known = config.phoneme_id_map
         if unknown := sum(phoneme not in known for part in read for sentence in part for phoneme in sentence):
             log.warning("phonemes_left_out", count=unknown)
         return [[[phoneme for phoneme in sentence if phoneme in known] for sentence in part] for part in read]
-
-    def _phonemize(self, voice: str, paragraphs: list[str], clusters: set[tuple[str, ...]] | None) -> bytes:
-        return json.dumps([self._espeak.phonemize(voice, text, clusters) for text in paragraphs]).encode()
 
     def _with_vowels(self, text: str) -> str:
         """Add what written Arabic leaves out."""

@@ -135,7 +135,7 @@ class StyleTTS2Provider:
         if self._loaded is None:
             if self._files.problem:
                 raise ModelLoadFailed(f"{self._files.problem} {REMEDY}")
-            _ = self._reader  # its copy of this process is made before that is large
+            _ = self._reader  # whose process starts while the networks load
             self.device = choose_device(self._wanted_device)
             networks = _import("workers.providers.styletts2_networks").StyleTTS2Networks
             self._loaded = networks(self._files, self._parameters, self.device, on_step=self._step)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import espeakng_loader
 import structlog
 from styletts2.text_utils import dicts
 
-from workers.providers.espeak_library import EspeakLibrary
+from workers.providers.espeak_library import Clause, EspeakLibrary
 from workers.providers.forked import ForkedFunction
 from workers.text import is_sound, plain_forms, split_phonemes, split_sentences, split_text
 
@@ -67,7 +66,7 @@ class Piece:
 class StyleTTS2Reader:
     """Reads English text.
 
-    Some texts crash espeak-ng, so it reads in a copy of this process, which is best made while that is small.
+    Some texts crash espeak-ng, so it reads in a process of its own.
     """
 
     def __init__(self) -> None:
@@ -76,9 +75,9 @@ class StyleTTS2Reader:
         Raises:
             ModelLoadFailed: the library or its data is missing or broken.
         """
-        self._espeak = EspeakLibrary(Path(espeakng_loader.get_library_path()), _DATA)
-        self._copy = ForkedFunction(self._read, limit_s=_LIMIT_S)
-        self._copy.start()
+        library = EspeakLibrary(Path(espeakng_loader.get_library_path()), _DATA)
+        self._read = ForkedFunction(library.read, limit_s=_LIMIT_S)
+        self._read.start()
 
     def read(self, text: str) -> list[Piece]:
         """Give the pieces of a text; none if it holds nothing to say.
@@ -87,27 +86,25 @@ class StyleTTS2Reader:
             EngineFailed: the text cannot be read.
         """
         plain = _LONG_WORDS.sub(r"\g<0>, ", plain_forms(text))
-        sentences = [list(split_sentences(paragraph)) for paragraph in plain.split("\n\n")]
-        read = [filter(_has_sound, map(_phonemes, part)) for part in json.loads(self._copy(sentences))]
+        read = [self._sentences(paragraph) for paragraph in plain.split("\n\n")]
         *others, last = [pieces for part in read if (pieces := list(_together(part)))] or [[]]
         spoken = [piece for pieces in others for piece in _with_pauses(pieces, PARAGRAPH_PAUSE_S)]
         return spoken + list(_with_pauses(last, 0.0))
 
-    def _read(self, paragraphs: list[list[str]]) -> bytes:
-        read = [list(map(self._clauses, sentences)) for sentences in paragraphs]
-        return json.dumps(read).encode()
+    def _sentences(self, paragraph: str) -> Iterator[str]:
+        """Give the phonemes of each sentence in which something can be heard."""
+        return filter(_has_sound, (_phonemes(self._clauses(part)) for part in split_sentences(paragraph)))
 
-    def _clauses(self, sentence: str) -> list[tuple[str, str]]:
+    def _clauses(self, sentence: str) -> list[Clause]:
         parts = split_text(sentence, _CLAUSE_BYTES)
-        clauses = (clause for part in parts for clause in self._espeak.read(part, _VOICE))
-        return [(clause.phonemes, clause.text) for clause in clauses]
+        return [clause for part in parts for clause in self._read(part, _VOICE)]
 
 
-def _phonemes(clauses: list[tuple[str, str]]) -> str:
+def _phonemes(clauses: list[Clause]) -> str:
     """Give a sentence with its marks; a full stop within it is an abbreviation's."""
-    *others, (last, end) = [clause for clause in clauses if _has_sound(clause[0])] or [("", "")]
-    parts = [phonemes + _mark(text).replace(".", "") for phonemes, text in others]
-    return _known(_LANGUAGE_FLAGS.sub("", " ".join([*parts, last + (_mark(end) or ".")])))
+    *others, last = [clause for clause in clauses if _has_sound(clause.phonemes)] or [Clause("", "")]
+    parts = [clause.phonemes + _mark(clause.text).replace(".", "") for clause in others]
+    return _known(_LANGUAGE_FLAGS.sub("", " ".join([*parts, last.phonemes + (_mark(last.text) or ".")])))
 
 
 def _mark(text: str) -> str:
