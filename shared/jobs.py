@@ -30,16 +30,13 @@ class Jobs:
         self.transitions = transitions
         self.waiters = threading.BoundedSemaphore(max_waiters)
 
-    def find(self, job_id: str, *, with_audio: bool = False) -> Job:
-        """Give a job; with its audio, if that is asked for and there is some.
+    def find(self, job_id: str) -> Job:
+        """Give a job.
 
         Raises:
             NotFound: there is no such job, or it is no longer kept.
         """
-        job = self._ledger.job(job_id, with_audio=with_audio)
-        if job is None:
-            raise NotFound(f"There is no job {job_id}.")
-        return job
+        return _kept(self._ledger.job(job_id), job_id)
 
     def get(self, job_id: str, *, caller: ApiKey) -> Job:
         """Give a job that the caller may see.
@@ -109,7 +106,8 @@ class Jobs:
             with self.transitions.watching(job.rendering_id, end_only=end_only) as moved:
                 while True:
                     moved.clear()
-                    job = self.find(job.id, with_audio=end_only)
+                    now = self._ledger.with_audio(job) if end_only else self._ledger.job(job.id)
+                    job = _kept(now, job.id)
                     yield job
                     left_s = until - time.monotonic()
                     if job.status.has_ended or left_s <= 0:
@@ -131,3 +129,9 @@ class Jobs:
         if found is None:
             raise NotFound(f"The audio of job {job.id} is no longer kept.")
         return found[1]
+
+
+def _kept(job: Job | None, job_id: str) -> Job:
+    if job is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return job

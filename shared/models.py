@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -292,3 +293,9 @@ class Audio:
     duration_ms: int
     sample_rate_hz: int
     degraded: bool
+    sha256: str = ""
+    """Of the data; worked out where nobody knows it yet."""
+
+    def __post_init__(self) -> None:
+        if not self.sha256:
+            object.__setattr__(self, "sha256", hashlib.sha256(self.data).hexdigest())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from threading import get_ident
@@ -28,7 +28,7 @@ from workers.quality import judge
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shared.cache import AudioCache
+    from shared.cache import AudioCache, CachedAudio
     from shared.doorbell import Doorbell
     from shared.ledger import Claim, Ledger
     from shared.models import Utterance
@@ -105,7 +105,7 @@ class Renderer:
 
     def _attempt(self, claim: Claim) -> None:
         work = _Work(claim, Meter(claim, self._price_usd))
-        # What the engine does in a copy of this process need not be waited for.
+        # What the engine does in a process of its own need not be waited for.
         lease = Lease(
             self._ledger,
             claim,
@@ -116,7 +116,7 @@ class Renderer:
         )
         try:
             with lease:
-                result = self._result(work, lease)
+                result, data = self._result(work, lease)
         except LeaseLost as lost:
             self._stop(work, lost.why)
         except ProviderError as error:
@@ -126,29 +126,28 @@ class Renderer:
             self._pass_on(work, EngineFailed(_UNEXPECTED))
             raise
         else:
-            if self._ledger.succeed(claim, result, work.refusals):
+            if self._ledger.succeed(claim, result, data, work.refusals, usage=work.meter.usage()):
                 synthesis = Synthesis(work.meter.elapsed_ms, result.duration_ms)
                 log.info("rendered", duration_ms=round(synthesis.service_ms, 1), audio_ms=synthesis.audio_ms)
                 self._outcomes.spoke(self.name, synthesis, is_probe=claim.is_probe)
         finally:
             self._note_usage(work)
 
-    def _result(self, work: _Work, lease: Lease) -> Result:
-        """Give the audio that an earlier attempt stored before it died, or make it; then cache it.
-
-        The ledger keeps what came first and the cache takes the same audio once, so that a death between any
-        two steps leaves one effect.
-        """
+    def _result(self, work: _Work, lease: Lease) -> tuple[Result, bytes]:
+        """Make the audio and cache it, or give what an attempt cached that died before it could say so."""
         claim = work.claim
-        stored = self._ledger.result(claim.rendering_id) if claim.attempt > 1 else None
-        if stored is None:
-            audio = self._speak(work, lease)
-            lease.check()
-            stored = self._ledger.store_result(
-                claim.rendering_id, Result.of(claim.cache_key, audio), audio.data, work.meter.usage()
-            )
-        result, data = stored
-        return replace(result, cached=self._cache_audio(claim, result.audio(data)))
+        if claim.attempt > 1 and (found := self._cached(claim)):
+            return Result.of_cached(found), found.data
+        audio = self._speak(work, lease)
+        lease.check()
+        return Result.of(claim.cache_key, audio, cached=self._cache_audio(claim, audio)), audio.data
+
+    def _cached(self, claim: Claim) -> CachedAudio | None:
+        try:
+            found = self._cache.look(claim.cache_key)
+        except redis.RedisError:
+            return None
+        return None if found is None or found.metadata.degraded else found
 
     def _speak(self, work: _Work, lease: Lease) -> Audio:
         """Let the provider speak, and once more where its sound was refused and may be better then."""

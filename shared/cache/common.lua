@@ -2,6 +2,7 @@
 --
 --   voice:audio:{key}            the encoded audio    } written together, expire at the same millisecond;
 --   voice:metadata:{key}         what is known of it  } one without the other is a miss
+--   voice:draft:{key}:{sha256}   audio on its way into an entry; expires soon if it does not get there
 --   voice:entries:{personality}  zset   keys of its entries by the time they expire
 --   voice:sizes:{personality}    hash   bytes of each of them
 --   voice:bytes                  hash   bytes of each personality that has entries

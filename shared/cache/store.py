@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self, cast
 
 from shared.cache.requests import RequestCounter
-from shared.lua import load_script
+from shared.lua import load_script, run_piped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 _DROP_BATCH = 500
 _ASKED_AT_ONCE = 1000
 _EXTENDED_AT_ONCE = 100
+_DRAFT_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +157,24 @@ class AudioCache:
             duration_ms=audio.duration_ms,
             sample_rate=audio.sample_rate_hz,
             degraded=audio.degraded,
-            sha256=hashlib.sha256(audio.data).hexdigest(),
+            sha256=audio.sha256,
             expires_ms=int((time.time() + ttl_s) * 1000),
         )
-        stored = self._scripts["store"](
-            args=[
-                key,
-                utterance.personality_id,
-                audio.data,
-                json.dumps(asdict(metadata)),
-                metadata.expires_ms,
-                metadata.sha256,
-                metadata.voice_revision,
-            ]
+        draft = f"voice:draft:{key}:{metadata.sha256}"
+        args = (
+            key,
+            utterance.personality_id,
+            draft,
+            json.dumps(asdict(metadata)),
+            metadata.expires_ms,
+            metadata.sha256,
+            metadata.voice_revision,
+        )
+        _, stored = run_piped(
+            self._redis,
+            self._scripts["store"],
+            args,
+            before=lambda pipe: pipe.set(draft, audio.data, px=_DRAFT_MS),
         )
         return bool(stored)
 

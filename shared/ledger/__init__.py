@@ -5,16 +5,8 @@ Celery's message is only a doorbell; the truth is here, in the state Redis, move
 
 from shared.ledger.attempts import Attempt
 from shared.ledger.census import take_census
-from shared.ledger.records import (
-    Claim,
-    Idempotency,
-    Job,
-    Result,
-    Status,
-    Submitted,
-    Waiting,
-    log_fields,
-)
+from shared.ledger.reading import Submitted
+from shared.ledger.records import Claim, Idempotency, Job, Result, Status, Waiting, log_fields
 from shared.ledger.store import ALL_FAILED, KEEP_LIVE_MS, Ledger
 from shared.ledger.sweep import Sweep
 from shared.ledger.transitions import TransitionReader

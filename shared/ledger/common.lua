@@ -6,6 +6,7 @@
 --   voice:idempotency:{owner}:{key}  hash  the job that a caller's idempotency key stands for; expires after a day
 --   voice:rendering:{id}    hash    one piece of audio being made; expires a job's time to live after its end
 --   voice:result:{id}       string  its audio
+--   voice:draft:{id}:{attempt}  string  that of an attempt that ends; expires soon if it was not the current one's
 --   voice:live:{cache key}  string  the rendering under way for that key, or just succeeded
 --   voice:due               zset    every live rendering; queued: when to ring again, running: when the lease ends
 --   voice:queue:{queue}     zset    queued renderings, oldest first; a provider's interactive queue has its name, that of
@@ -30,6 +31,7 @@ end
 local function job_key(id) return 'voice:job:' .. id end
 local function rendering_key(id) return 'voice:rendering:' .. id end
 local function result_key(id) return 'voice:result:' .. id end
+local function draft_key(id, attempt) return 'voice:draft:' .. id .. ':' .. attempt end
 local function queue_key(provider, priority)
   return 'voice:queue:' .. provider .. (priority == 'prewarm' and '.prewarm' or '')
 end
@@ -84,15 +86,14 @@ local function terminate(id, state, now, keep_ms, field, value)
 end
 
 -- A job as it stands: {its fields, the values of these fields of its rendering, the rank of that in its provider's
--- queue, its audio}, the latter two false where there is none or it was not asked for; {} if it is no longer kept.
+-- queue, false if it is in none}; {} if it is no longer kept.
 local STANDING = {'state', 'provider', 'attempts', 'started_ms', 'finished_ms', 'result', 'error', 'priority'}
-local function standing(job_id, with_audio)
+local function standing(job_id)
   local id = redis.call('HGET', job_key(job_id), 'rendering')
   local rendering = id and redis.call('HMGET', rendering_key(id), unpack(STANDING))
   if not (rendering and rendering[1]) then return {} end
   local rank = rendering[1] == 'queued' and redis.call('ZRANK', queue_key(rendering[2], rendering[8]), id)
-  local audio = with_audio and redis.call('GET', result_key(id)) or false
-  return {redis.call('HGETALL', job_key(job_id)), rendering, rank, audio}
+  return {redis.call('HGETALL', job_key(job_id)), rendering, rank}
 end
 
 local DEADLINE = '{"code":"deadline_exceeded","detail":"The job did not end before its deadline."}'

@@ -1,6 +1,6 @@
--- End an attempt: 'succeeded' and 'failed' end the rendering, 'retry' queues it for `provider`, 'cancelled' ends
--- it unless a job has joined meanwhile. An attempt that is not the current one is fenced and changes nothing, but
--- what it used (`usage`, empty if nothing) is written down all the same.
+-- End an attempt: 'succeeded', with the audio of its draft, and 'failed' end the rendering, 'retry' queues it for
+-- `provider`, 'cancelled' ends it unless a job has joined meanwhile. An attempt that is not the current one is fenced
+-- and changes nothing, but what it used (`usage`, empty if nothing) is written down all the same.
 -- Returns the rendering's new state or 'fenced'.
 local frozen, id, attempt, outcome, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local provider, value, ring_ms, keep_ms = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -10,12 +10,17 @@ if usage ~= '' then redis.call('XADD', USAGE, '*', 'usage', usage) end
 
 local state, current, jobs, at, created_ms =
   unpack(redis.call('HMGET', rendering_key(id), 'state', 'attempt', 'jobs', 'provider', 'created_ms'))
-if not is_live(state) or current ~= attempt then return 'fenced' end
+local draft = draft_key(id, attempt)
+if not is_live(state) or current ~= attempt then
+  redis.call('DEL', draft)
+  return 'fenced'
+end
 
 local now = now_ms(frozen)
 local wanted = tonumber(jobs) > 0
 add_attempt(id, record)
 if outcome == 'succeeded' then
+  redis.call('RENAME', draft, result_key(id))
   terminate(id, 'succeeded', now, keep_ms, 'result', value)
 elseif outcome == 'failed' then
   terminate(id, 'failed', now, 0, 'error', value)

@@ -1,7 +1,5 @@
--- Give jobs as they stand at one moment; with `audio` also what there is of it.
+-- Give jobs as they stand at one moment.
 -- Returns {now, standing, …} in the order of the job ids.
-local frozen, audio = ARGV[1], ARGV[2] == '1'
-
-local answer = {now_ms(frozen)}
-for place = 3, #ARGV do table.insert(answer, standing(ARGV[place], audio)) end
+local answer = {now_ms(ARGV[1])}
+for place = 2, #ARGV do table.insert(answer, standing(ARGV[place])) end
 return answer

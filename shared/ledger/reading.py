@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from shared.connections import state_errors
 from shared.ledger.attempts import parse_attempts
 from shared.ledger.records import Failure, Job, Result, Status, derive_status
-from shared.lua import load_script
+from shared.lua import load_script, run_piped
 from shared.models import SpeechRequest
 
 if TYPE_CHECKING:
@@ -35,20 +35,19 @@ class Standing:
     now_ms: int
     rank: int | None
     """How many renderings are before its own in the provider's queue; None unless that is queued."""
-    audio: bytes | None
     status: Status
     finished_ms: int | None
 
     @classmethod
     def of(cls, job_id: str, standing: list[Any], now_ms: int) -> Self:
         """Decode what `standing` in common.lua gives of one job."""
-        fields, values, rank, audio = standing
+        fields, values, rank = standing
         texts = iter([field.decode() for field in fields])
         job = dict(zip(texts, texts, strict=True))
         rendering = {
             name: value.decode() for name, value in zip(_RENDERING, values, strict=True) if value is not None
         }
-        return cls(job_id, job, rendering, now_ms, rank, audio, *derive_status(job, rendering, now_ms))
+        return cls(job_id, job, rendering, now_ms, rank, *derive_status(job, rendering, now_ms))
 
     def matches(self, status: Status | None, personality_id: str | None) -> bool:
         """Tell whether it is one of those that a page asks for; None asks for all."""
@@ -56,15 +55,15 @@ class Standing:
             return False
         return personality_id in {None, json.loads(self.job["request"])["personality_id"]}
 
-    def describe(self) -> Job:
-        """Give its record."""
+    def describe(self, request: SpeechRequest | None = None) -> Job:
+        """Give its record; whoever knows the `request` spares reading it."""
         is_queued = self.status is Status.QUEUED
         result = Result.from_json(self.rendering["result"]) if self.status is Status.SUCCEEDED else None
         return Job(
             id=self.id,
             owner=self.job["owner"],
             rendering_id=self.job["rendering"],
-            request=SpeechRequest.from_json(self.job["request"]),
+            request=request or SpeechRequest.from_json(self.job["request"]),
             how=self.job["how"],
             status=self.status,
             created_ms=int(self.job["created_ms"]),
@@ -77,7 +76,6 @@ class Standing:
             position=self.rank + 1 if is_queued and self.rank is not None else None,
             result=result,
             error=self._failure() if self.status is Status.FAILED else None,
-            audio=Result.unpack(self.audio)[1] if self.audio and result else None,
         )
 
     def _started_ms(self) -> int | None:
@@ -90,6 +88,31 @@ class Standing:
         if self.rendering.get("error"):
             return Failure(**json.loads(self.rendering["error"]))
         return Failure("deadline_exceeded", "The job did not end before its deadline.")
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a request: `how` is hit, new, joined, done, or repeated (the job is the first one's)."""
+
+    how: str
+    standing: Standing
+    urged: str | None = None
+    """The provider to be rung because somebody waits now for what was made for the cache only."""
+
+    @property
+    def job_id(self) -> str:
+        """The job's."""
+        return self.standing.id
+
+    @property
+    def rendering_id(self) -> str:
+        """That of the job's rendering."""
+        return self.standing.job["rendering"]
+
+    @property
+    def job(self) -> Job:
+        """The job as it stood then; takes longer than to ring for it."""
+        return self.standing.describe()
 
 
 class JobReader:
@@ -105,11 +128,22 @@ class JobReader:
         self.frozen_ms: int | None = None
         self._read = load_script(redis, "shared.ledger", "read")
 
-    def job(self, job_id: str, *, with_audio: bool = False) -> Job | None:
+    def job(self, job_id: str) -> Job | None:
         """Give a job as it stands now; None when it never was or is no longer kept."""
+        return self.jobs([job_id]).get(job_id)
+
+    def with_audio(self, job: Job) -> Job | None:
+        """Give a job as it stands now, with the audio of its rendering once that has succeeded."""
+        audio_key = f"voice:result:{job.rendering_id}"
         with state_errors():
-            found = self._look([job_id], with_audio=with_audio)
-        return found[0].describe() if found else None
+            # The audio after the job, as it is stored before that succeeds.
+            answer, audio = run_piped(
+                self.redis, self._read, [self._frozen, job.id], after=lambda pipe: pipe.get(audio_key)
+            )
+        for standing in self._standings([job.id], answer):
+            now = standing.describe(job.request)
+            return replace(now, audio=Result.unpack(audio)[1]) if audio and now.result else now
+        return None
 
     def jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Give those of these jobs that are kept, by their IDs, as they stand now."""
@@ -159,10 +193,15 @@ class JobReader:
         if names := list(expired):
             self.redis.zrem(index, *names)
 
-    def _look(self, job_ids: Sequence[str], *, with_audio: bool = False) -> list[Standing]:
+    def _look(self, job_ids: Sequence[str]) -> list[Standing]:
         """Give those of the jobs that are kept, in their order."""
-        frozen = "" if self.frozen_ms is None else self.frozen_ms
-        answer = self._read(args=[frozen, int(with_audio), *job_ids])
+        return self._standings(job_ids, self._read(args=[self._frozen, *job_ids]))
+
+    @property
+    def _frozen(self) -> str | int:
+        return "" if self.frozen_ms is None else self.frozen_ms
+
+    def _standings(self, job_ids: Sequence[str], answer: object) -> list[Standing]:
         now_ms, *standings = cast("list[Any]", answer)
         return [
             Standing.of(job_id, standing, now_ms)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.ledger.attempts import parse_attempts
-from shared.models import Audio, AudioFormat, Utterance
+from shared.models import Utterance
 from shared.priorities import Priority
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from shared.cache import CachedAudio
     from shared.ledger.attempts import Attempt
-    from shared.models import SpeechRequest
+    from shared.models import Audio, SpeechRequest
 
 
 class Status(StrEnum):
@@ -66,11 +66,11 @@ class Result:
     degraded: bool
     sha256: str
     cached: bool = False
-    """Whether the cache took it, too; known when the rendering ends."""
+    """Whether the cache took it, too."""
 
     @classmethod
-    def of(cls, key: str, audio: Audio) -> Self:
-        """Describe audio that no cache holds yet."""
+    def of(cls, key: str, audio: Audio, *, cached: bool) -> Self:
+        """Describe audio that was made."""
         return cls(
             key=key,
             provider=audio.provider,
@@ -79,7 +79,8 @@ class Result:
             duration_ms=audio.duration_ms,
             sample_rate=audio.sample_rate_hz,
             degraded=audio.degraded,
-            sha256=hashlib.sha256(audio.data).hexdigest(),
+            sha256=audio.sha256,
+            cached=cached,
         )
 
     @classmethod
@@ -96,17 +97,6 @@ class Result:
             degraded=about.degraded,
             sha256=about.sha256,
             cached=True,
-        )
-
-    def audio(self, data: bytes) -> Audio:
-        """Put the bytes and what is known of them together again."""
-        return Audio(
-            data=data,
-            format=AudioFormat(self.format),
-            provider=self.provider,
-            duration_ms=self.duration_ms,
-            sample_rate_hz=self.sample_rate,
-            degraded=self.degraded,
         )
 
     def to_json(self) -> str:
@@ -228,26 +218,6 @@ class Job:
     error: Failure | None
     audio: bytes | None = None
     """What it gave, if that was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """What became of a request: `how` is hit, new, joined, done, or repeated (the job is the first one's)."""
-
-    how: str
-    job: Job
-    urged: str | None = None
-    """The provider to be rung because somebody waits now for what was made for the cache only."""
-
-    @property
-    def job_id(self) -> str:
-        """The job's."""
-        return self.job.id
-
-    @property
-    def rendering_id(self) -> str:
-        """That of the job's rendering."""
-        return self.job.rendering_id
 
 
 def rendering_id(cache_key: str, origin: str) -> str:

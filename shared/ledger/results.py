@@ -18,25 +18,9 @@ if TYPE_CHECKING:
 class ResultStore(JobReader):
     """Results in the state Redis. Every method raises `StateUnavailable` when that cannot be reached."""
 
-    def __init__(self, redis: Redis, *, deadline_ms: int, job_ttl_ms: int) -> None:
+    def __init__(self, redis: Redis, *, job_ttl_ms: int) -> None:
         super().__init__(redis)
-        self._deadline_ms = deadline_ms
         self._ttl_ms = job_ttl_ms
-
-    def store_result(
-        self, rendering: str, result: Result, data: bytes, usage: Usage | None = None
-    ) -> tuple[Result, bytes]:
-        """Keep the audio for the jobs, once: gives what the first attempt stored, this one or another.
-
-        What the attempt used is written down in the same step, whichever was first.
-        """
-        with state_errors(), self.redis.pipeline() as pipe:
-            kept_ms = self._deadline_ms + self._ttl_ms
-            pipe.set(_audio_key(rendering), result.pack(data), nx=True, px=kept_ms)
-            if usage:
-                pipe.xadd(STREAM, {"usage": usage.to_json()})
-            is_first, *_ = pipe.execute()
-        return (result, data) if is_first else self.result(rendering) or (result, data)
 
     def note_usage(self, usage: Usage) -> None:
         """Write down what an attempt used that has nothing to tell the ledger any more."""

@@ -9,10 +9,10 @@ from shared.circuits import PROBE_AFTER_MS
 from shared.connections import state_errors
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited
 from shared.ledger.attempts import join_attempts
-from shared.ledger.reading import Standing
-from shared.ledger.records import Claim, Submitted, Waiting, rendering_id
+from shared.ledger.reading import Standing, Submitted
+from shared.ledger.records import Claim, Waiting, rendering_id
 from shared.ledger.results import ResultStore
-from shared.lua import load_script
+from shared.lua import load_script, run_piped
 from shared.priorities import Priority
 from shared.turns import LOSSES_PER_PROVIDER, next_turn
 
@@ -33,6 +33,8 @@ RING_AGAIN_MS = 5_000
 # How long a request that missed the cache may take to submit and still be told "done".
 KEEP_LIVE_MS = 60_000
 SWEEP_BATCH = 200
+# Audio is on its way for so long, at the most, before the script takes it.
+_DRAFT_MS = 10_000
 ALL_FAILED = "Every provider that could speak this failed."
 
 
@@ -45,8 +47,9 @@ class Ledger(ResultStore):
     def __init__(
         self, redis: Redis, *, lease_ms: int, deadline_ms: int, job_ttl_ms: int, max_backlog: int
     ) -> None:
-        super().__init__(redis, deadline_ms=deadline_ms, job_ttl_ms=job_ttl_ms)
+        super().__init__(redis, job_ttl_ms=job_ttl_ms)
         self.lease_ms = lease_ms
+        self._deadline_ms = deadline_ms
         self._max_backlog = max_backlog
         names = ("submit", "claim", "renew", "finish", "leave", "sweep")
         self._scripts = {name: load_script(redis, "shared.ledger", name) for name in names}
@@ -64,7 +67,7 @@ class Ledger(ResultStore):
 
     def _run(self, name: str, *arguments: str | int) -> Any:
         with state_errors():
-            return self._scripts[name](args=["" if self.frozen_ms is None else self.frozen_ms, *arguments])
+            return self._scripts[name](args=[self._frozen, *arguments])
 
     def submit(
         self,
@@ -201,8 +204,9 @@ class Ledger(ResultStore):
         if how == b"full":
             raise QueueFull(f"{max_backlog} syntheses wait for {provider} already")
         id_of_job, now_ms, standing, urged = submitted
-        job = Standing.of(id_of_job.decode(), standing, now_ms).describe()
-        return Submitted(how.decode(), job, urged.decode() or None)
+        return Submitted(
+            how.decode(), Standing.of(id_of_job.decode(), standing, now_ms), urged.decode() or None
+        )
 
     def repeated(self, owner: str, idempotency: Idempotency) -> Job | None:
         """Give the job that this idempotency key stands for, if it is kept.
@@ -236,11 +240,36 @@ class Ledger(ResultStore):
         reply: bytes = self._run("renew", claim.rendering_id, claim.attempt, self.lease_ms)
         return reply.decode()
 
-    def succeed(self, claim: Claim, result: Result, attempts: Sequence[Attempt] = ()) -> bool:
-        """End the rendering with its audio, stored before; False when another attempt has the fence."""
-        value = result.to_json()
-        state = self._finish(claim.rendering_id, claim.attempt, "succeeded", attempts=attempts, value=value)
-        return state == "succeeded"
+    def succeed(
+        self,
+        claim: Claim,
+        result: Result,
+        data: bytes,
+        attempts: Sequence[Attempt] = (),
+        *,
+        usage: Usage | None = None,
+    ) -> bool:
+        """End the rendering with its audio; False when another attempt has the fence, and nothing was stored.
+
+        What the attempt used is written down in any case.
+        """
+        arguments = self._finishing(
+            claim.rendering_id,
+            claim.attempt,
+            "succeeded",
+            attempts=attempts,
+            value=result.to_json(),
+            usage=usage,
+        )
+        draft = f"voice:draft:{claim.rendering_id}:{claim.attempt}"
+        with state_errors():
+            _, state = run_piped(
+                self.redis,
+                self._scripts["finish"],
+                [self._frozen, *arguments],
+                before=lambda pipe: pipe.set(draft, result.pack(data), px=_DRAFT_MS),
+            )
+        return bool(state == b"succeeded")
 
     def fail(
         self,
@@ -275,7 +304,11 @@ class Ledger(ResultStore):
         """
         return self._finish(claim.rendering_id, claim.attempt, "cancelled", usage=usage)
 
-    def _finish(
+    def _finish(self, rendering: str, attempt: int, outcome: str, **how: Any) -> str:
+        reply: bytes = self._run("finish", *self._finishing(rendering, attempt, outcome, **how))
+        return reply.decode()
+
+    def _finishing(
         self,
         rendering: str,
         attempt: int,
@@ -285,9 +318,8 @@ class Ledger(ResultStore):
         provider: str = "",
         value: str = "",
         usage: Usage | None = None,
-    ) -> str:
-        reply: bytes = self._run(
-            "finish",
+    ) -> tuple[str | int, ...]:
+        return (
             rendering,
             attempt,
             outcome,
@@ -298,7 +330,6 @@ class Ledger(ResultStore):
             KEEP_LIVE_MS,
             usage.to_json() if usage else "",
         )
-        return reply.decode()
 
     def leave(self, job_id: str, *, if_queued: bool = False) -> str:
         """Cancel one job: 'left', 'ended' (too late) or 'gone' (no such job).

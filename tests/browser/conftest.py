@@ -232,8 +232,7 @@ class PlayedWorker:
             degraded=degraded,
             sha256="0" * 64,
         )
-        self._ledger.store_result(claim.rendering_id, result, data)
-        self._ledger.succeed(claim, result)
+        self._ledger.succeed(claim, result, data)
 
     def fail(self, claim: Claim, detail: str, *passed_over: Attempt) -> None:
         attempts = [*passed_over, Attempt("espeak", "engine_failed", detail, 1234)]

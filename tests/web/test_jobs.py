@@ -98,10 +98,7 @@ class Pool:
     def succeed(self, job, claim=None) -> None:
         claim = claim or self.claim(job)
         self.farm.cache.store(claim.cache_key, claim.utterance, SOUND)
-        stored, _ = self.ledger.store_result(
-            claim.rendering_id, Result.of(claim.cache_key, SOUND), SOUND.data
-        )
-        assert self.ledger.succeed(claim, stored)
+        assert self.ledger.succeed(claim, Result.of(claim.cache_key, SOUND, cached=False), SOUND.data)
 
     def fail(self, job, claim=None) -> None:
         claim = claim or self.claim(job)

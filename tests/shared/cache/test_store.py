@@ -68,6 +68,20 @@ def test_degraded_audio_lives_shorter(cache, redis):
     assert redis.pttl(f"voice:audio:{KEYS[0]}") <= 100_000
 
 
+def test_audio_on_its_way_into_an_entry_is_gone_when_it_is_there_and_soon_when_it_is_not(cache, redis):
+    cache.store(KEYS[0], utterance(), audio())
+    assert redis.keys("voice:draft:*") == []
+    cache.drop(MARCEL, oldest_revision=2)
+    assert not cache.store(KEYS[0], utterance(), audio())
+    assert [0 < redis.pttl(draft) <= 10_000 for draft in redis.keys("voice:draft:*")] == [True]
+
+
+def test_a_server_that_has_forgotten_the_scripts_is_told_them(cache, redis):
+    redis.script_flush()
+    assert cache.store(KEYS[0], utterance(), audio())
+    assert cache.look(KEYS[0]).data == b"RIFF"
+
+
 def test_too_large_audio_is_not_cached(cache):
     assert not cache.store(KEYS[0], utterance(), audio(b"x" * 10_001))
     assert cache.look(KEYS[0]) is None

@@ -317,10 +317,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self._succeed(data.draw(st.sampled_from(self.claims)))
 
     def _succeed(self, claim):
-        stored, _ = self.ledger.store_result(
-            claim.rendering_id, result(claim.cache_key, claim.provider), b"abc", self._use(claim, sounds=True)
-        )
-        if self.ledger.succeed(claim, stored):
+        about, usage = result(claim.cache_key, claim.provider), self._use(claim, sounds=True)
+        if self.ledger.succeed(claim, about, b"abc", usage=usage):
             assert self._is_current(claim), "an attempt that lost its lease to another one is fenced"
             self.effects[claim.rendering_id] += 1
 

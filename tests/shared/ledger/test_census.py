@@ -44,7 +44,7 @@ def test_what_runs_and_what_has_ended_is_counted(redis, ledger):
     jobs = [submit(ledger, key) for key in (*KEYS, "d" * 64)]
     claims = [ledger.claim(submitted.rendering_id, CHAIN[0], "worker") for _, submitted in jobs[:3]]
     assert take_census(redis, CHAIN).running == 3
-    ledger.succeed(claims[0], result(KEYS[0]))
+    ledger.succeed(claims[0], result(KEYS[0]), b"abc")
     ledger.fail(claims[1].rendering_id, claims[1].attempt, "synthesis_failed", "It failed.")
     ledger.leave(jobs[3][0])
     census = take_census(redis, CHAIN)
@@ -57,6 +57,6 @@ def test_a_fenced_end_and_one_past_the_deadline_are_counted_once(redis, ledger):
     claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
     ledger.frozen_ms += DEADLINE_MS
     ledger.sweep()
-    ledger.succeed(claim, result(KEYS[0]))
+    ledger.succeed(claim, result(KEYS[0]), b"abc")
     assert take_census(redis, CHAIN).ended[Status.FAILED] == 1
     assert take_census(redis, CHAIN).ended[Status.SUCCEEDED] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -40,8 +41,7 @@ def ledger(redis):
 
 def succeed(ledger, rendering_id):
     claim = ledger.claim(rendering_id, CHAIN[0], "worker")
-    stored, _ = ledger.store_result(rendering_id, result(claim.cache_key), b"abc")
-    assert ledger.succeed(claim, stored)
+    assert ledger.succeed(claim, result(claim.cache_key), b"abc")
 
 
 def test_duplicate_requests_share_one_rendering(ledger):
@@ -152,24 +152,38 @@ def test_a_renewed_lease_is_kept(ledger):
     assert ledger.sweep() == ([], [])
 
 
-def test_a_zombie_is_fenced(ledger):
+def test_a_zombie_is_fenced(ledger, redis):
     job_id, submitted = submit(ledger, KEYS[0])
     zombie = ledger.claim(submitted.rendering_id, CHAIN[0], "zombie")
     ledger.frozen_ms += 2 * LEASE_MS
     ledger.sweep()
     heir = ledger.claim(submitted.rendering_id, CHAIN[0], "heir")
     assert ledger.renew(zombie) == "fenced"
-    assert not ledger.succeed(zombie, result(KEYS[0]))
+    assert not ledger.succeed(zombie, result(KEYS[0]), b"the zombie's")
     assert ledger.job(job_id).status is Status.RUNNING
-    assert ledger.succeed(heir, result(KEYS[0]))
+    assert ledger.result(submitted.rendering_id) is None
+    assert ledger.succeed(heir, result(KEYS[0]), b"the heir's")
+    assert not ledger.succeed(zombie, result(KEYS[0]), b"the zombie's")
+    assert ledger.result(submitted.rendering_id) == (result(KEYS[0]), b"the heir's")
+    assert not redis.keys("voice:draft:*")
 
 
-def test_audio_is_stored_once_and_the_first_store_wins(ledger):
-    _, submitted = submit(ledger, KEYS[0])
-    first = ledger.store_result(submitted.rendering_id, result(KEYS[0], "first"), b"first\naudio")
-    second = ledger.store_result(submitted.rendering_id, result(KEYS[0], "second"), b"other")
-    assert first == second == (result(KEYS[0], "first"), b"first\naudio")
-    assert ledger.result(submitted.rendering_id) == first
+def test_audio_is_what_it_was_whatever_bytes_it_has(ledger):
+    job_id, submitted = submit(ledger, KEYS[0])
+    claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
+    data = b"first\naudio\0" + os.urandom(300_000)
+    assert ledger.succeed(claim, result(KEYS[0]), data)
+    assert ledger.result(submitted.rendering_id) == (result(KEYS[0]), data)
+    assert ledger.with_audio(ledger.job(job_id)).audio == data
+
+
+def test_a_server_that_has_forgotten_the_scripts_is_told_them(ledger, redis):
+    job_id, submitted = submit(ledger, KEYS[0])
+    claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
+    redis.script_flush()
+    assert ledger.succeed(claim, result(KEYS[0]), b"abc")
+    redis.script_flush()
+    assert ledger.with_audio(ledger.job(job_id)).audio == b"abc"
 
 
 def test_a_retry_moves_the_rendering_to_the_next_queue(ledger):

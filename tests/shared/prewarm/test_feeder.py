@@ -39,12 +39,9 @@ def speak(farm, *, is_cached=True):
     waiting = farm.state.zrange(f"voice:queue:{BEHIND}", 0, -1)
     for rendering in waiting:
         claim = farm.ledger.claim(rendering.decode(), "espeak", "worker")
-        stored, _ = farm.ledger.store_result(
-            claim.rendering_id, Result.of(claim.cache_key, AUDIO), AUDIO.data
-        )
         if is_cached:
             farm.cache.store(claim.cache_key, claim.utterance, AUDIO)
-        farm.ledger.succeed(claim, replace(stored, cached=is_cached))
+        farm.ledger.succeed(claim, Result.of(claim.cache_key, AUDIO, cached=is_cached), AUDIO.data)
     return len(waiting)
 
 
@@ -215,8 +212,7 @@ def test_cancelling_stops_what_has_not_begun(farm, feeder):
     assert farm.ledger.queued(BEHIND) == 0
     with pytest.raises(Conflict):
         farm.batches.cancel(batch_id)
-    stored, _ = farm.ledger.store_result(first.decode(), Result.of(claim.cache_key, AUDIO), AUDIO.data)
-    farm.ledger.succeed(claim, replace(stored, cached=True))
+    farm.ledger.succeed(claim, Result.of(claim.cache_key, AUDIO, cached=True), AUDIO.data)
     feeder.once()
     batch = farm.batches.get(batch_id)
     assert batch.finished_ms
