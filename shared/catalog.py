@@ -97,6 +97,7 @@ CATALOG: Mapping[str, ProviderSpec] = {
             extra="espeak",
             languages=ESPEAK_LANGUAGES,
             clones=False,
+            is_thread_safe=True,
         ),
         ProviderSpec(
             name="piper",

@@ -143,6 +143,24 @@ class RunningFarm:
         with self.redis.client(1) as state:
             return f"{self.url}/?code={issue_code(state)}"
 
+    @contextmanager
+    def processes(self) -> Iterator[None]:
+        """Have espeak speak in a pool of processes, as Piper does, instead of one of threads."""
+        pool = self["espeak"]
+        threads = pool.line
+        assert "--pool threads" in threads
+        pool.stop()
+        pool.line = threads.replace("--pool threads", "--pool prefork")
+        pool.start()
+        self.wait_until_it_answers()
+        try:
+            yield
+        finally:
+            pool.stop()
+            pool.line = threads
+            pool.start()
+            self.wait_until_it_answers()
+
     def mend(self) -> None:
         """Have what was stopped or killed run again, on the data that it left; return when it is ready."""
         for server in (self.redis, *self._programs.values()):

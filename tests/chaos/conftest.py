@@ -15,25 +15,29 @@ if TYPE_CHECKING:
     import httpx
 
 
+ENV = {"VOICEFARM_LEASE_SECONDS": "2", "VOICEFARM_MAX_WAITERS": "4"}
+
+
 @pytest.fixture(scope="package")
 def _farm(tmp_path_factory) -> Iterator[RunningFarm]:
-    env = {"VOICEFARM_LEASE_SECONDS": "2", "VOICEFARM_MAX_WAITERS": "4"}
-    with running_farm(tmp_path_factory.mktemp("farm"), env=env) as farm:
+    with running_farm(tmp_path_factory.mktemp("farm"), env=ENV) as farm:
         yield farm
 
 
 @pytest.fixture
 def farm(_farm) -> RunningFarm:
-    """A farm with an espeak pool, a lease of two seconds and room for a few waiters.
+    """A farm with an espeak pool, a lease of two seconds and room for a few waiters."""
+    return made_whole(_farm)
 
-    It is whole and idle, but holds what other tests stored and counted.
-    """
-    _farm.mend()
-    with _farm.redis.client(1) as state:
+
+def made_whole(farm: RunningFarm) -> RunningFarm:
+    """Give a farm that is whole and idle, but holds what other tests stored and counted."""
+    farm.mend()
+    with farm.redis.client(1) as state:
         until(lambda: not state.zcard("voice:due"), "nothing is under way")
         state.delete("voice:outcomes:espeak")
         Circuits(state).close("espeak")
-    return _farm
+    return farm
 
 
 @pytest.fixture
@@ -41,3 +45,15 @@ def http(farm) -> Iterator[httpx.Client]:
     """A client with the admin's key."""
     with farm.client() as client:
         yield client
+
+
+def syntheses(http) -> int:
+    """Count those that were ever stored."""
+    return http.get("/api/voice/cache/stats").json()["cache"]["sets"]
+
+
+@pytest.fixture
+def new_syntheses(http):
+    """Count the syntheses that were stored since the test began."""
+    before = syntheses(http)
+    return lambda: syntheses(http) - before

@@ -9,13 +9,11 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 
-import psutil
-import pytest
-
 from shared.keys import ADMIN_ID
 from shared.ledger import Ledger
 from shared.models import SpeechRequest
 from shared.presence import Presence
+from tests.chaos.conftest import syntheses
 from tests.farm import running_farm, until
 from tests.servers import redis_binaries, running_redis
 from tests.shared.ledger.machine import UTTERANCE
@@ -55,34 +53,6 @@ def succeeds(http, *jobs, within_s=30):
     until(all_done, f"{len(jobs)} jobs succeed", within_s)
 
 
-def syntheses(http):
-    return http.get("/api/voice/cache/stats").json()["cache"]["sets"]
-
-
-@pytest.fixture
-def new_syntheses(http):
-    """Count the syntheses that were stored since the test began."""
-    before = syntheses(http)
-    return lambda: syntheses(http) - before
-
-
-def children(farm):
-    """The processes of the pool that speak."""
-    return psutil.Process(farm["espeak"].process.pid).children()
-
-
-def test_a_worker_killed_in_the_middle_loses_nothing(farm, http, new_syntheses):
-    job = ask_for_much(http)
-    until(lambda: status(http, job) == "running", "the job runs")
-    for child in children(farm):
-        child.kill()
-    assert status(http, job) == "running", "nobody has noticed yet"
-    succeeds(http, job)
-    attempts = http.get(job).json()["attempts"]
-    assert [attempt["code"] for attempt in attempts] == ["worker_lost"]
-    assert new_syntheses() == 1
-
-
 def test_a_pool_killed_in_the_middle_is_taken_over_by_the_next(farm, http, new_syntheses):
     jobs = [ask_for_much(http), *(ask(http) for _ in range(20))]
     until(lambda: status(http, jobs[0]) == "running", "the first job runs")
@@ -90,28 +60,6 @@ def test_a_pool_killed_in_the_middle_is_taken_over_by_the_next(farm, http, new_s
     farm["espeak"].start()
     succeeds(http, *jobs)
     assert new_syntheses() == len(jobs)
-
-
-def test_killing_workers_again_and_again_loses_nothing(farm, http, new_syntheses):
-    jobs = []
-    for _ in range(5):
-        jobs += [ask(http) for _ in range(10)]
-        for child in children(farm):
-            child.kill()
-    succeeds(http, *jobs, within_s=60)
-    assert new_syntheses() == len(jobs)
-
-
-def test_a_pool_whose_workers_were_killed_outlasts_its_connection(farm, http):
-    for _ in range(5):
-        jobs = [ask(http) for _ in range(10)]
-        for child in children(farm):
-            child.kill()
-    succeeds(http, *jobs, within_s=60)
-    farm.redis.kill()
-    farm.redis.start()
-    until(lambda: http.get("/readyz").status_code == 200, "the farm is ready again")
-    succeeds(http, *(ask(http) for _ in range(3)))
 
 
 def test_a_front_that_dies_before_it_rings_loses_nothing(farm, http):

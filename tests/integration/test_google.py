@@ -264,10 +264,11 @@ def test_a_pool_that_ends_does_not_wait_for_google_and_its_work_is_not_lost(goog
 
 
 def test_a_provider_that_is_not_thread_safe_gets_no_pool_of_threads(farm):
-    line = f"{farm['espeak'].line.replace('prefork', 'threads')} --concurrency 2 --hostname other@%h"
+    piper = farm["piper"]
+    line = f"{piper.line.replace('prefork', 'threads')} --concurrency 2"
     command = ["sh", "-c", f"exec {line}"]
     refused = subprocess.run(
-        command, cwd=ROOT, env=farm["espeak"].env, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, env=piper.env, capture_output=True, text=True, timeout=60, check=False
     )
     assert refused.returncode != 0
     assert "start it with --concurrency 1 or --pool prefork" in refused.stdout + refused.stderr

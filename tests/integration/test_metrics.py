@@ -118,7 +118,8 @@ def test_nothing_that_was_said_and_nobodys_name_is_shown(farm, http):
     labels = {
         label for family in Scrape(text).families.values() for s in family.samples for label in s.labels
     }
-    assert labels == {"cache_status", "outcome", "provider", "state", "code", "redis", "le"}
+    of_workers = {"worker", "memory"}
+    assert labels == {"cache_status", "outcome", "provider", "state", "code", "redis", "le"} | of_workers
 
 
 def test_what_waits_is_shown_with_its_age_and_a_redis_that_is_away_is_told(farm, http):
