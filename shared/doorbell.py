@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import structlog
 from celery import Celery
 from celery.utils import uuid
@@ -48,6 +51,7 @@ class Doorbell:
         )
         try:
             with self._app.producer_pool.acquire(block=True) as producer:
+                _keep_client(producer.channel)
                 producer.publish(
                     message.body,
                     routing_key=queue,
@@ -80,6 +84,12 @@ class Doorbell:
                 return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
         except self._errors:
             return 0
+
+
+def _keep_client(channel: Any) -> None:
+    """Have kombu's channel make one client; it would make one for each message, which takes 0.1 ms."""
+    if "_create_client" not in vars(channel):
+        channel._create_client = cache(channel._create_client)  # noqa: SLF001  kombu has no other way
 
 
 def _looks(queue: str, rendering_id: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.circuits import CIRCUITS, REASONS, CircuitState
@@ -119,7 +120,7 @@ class Presence:
         now_ms, circuits, reasons, *records = found
         return RollCall(
             now_ms=now_ms,
-            workers=tuple(_worker(json.loads(record)) for record in records if record),
+            workers=tuple(_worker(record) for record in records if record),
             probes_ms={name: int(score) for name, score in _pairs(circuits)},
             reasons=dict(_pairs(reasons)),
         )
@@ -153,8 +154,10 @@ class Presence:
         return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-def _worker(record: dict[str, Any]) -> Worker:
-    return Worker(**{**record, "voices": tuple(record["voices"])})
+@lru_cache(256)  # it stays the same from one heartbeat to the next, and every miss asks
+def _worker(record: bytes) -> Worker:
+    fields = json.loads(record)
+    return Worker(**{**fields, "voices": tuple(fields["voices"])})
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[str, str]]:

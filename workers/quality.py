@@ -227,10 +227,11 @@ def _at_peak(samples: NDArray[np.float32]) -> tuple[float, int]:
     """Give the share of samples at the sound's own peak, and how many of them there are on end."""
     heights = np.abs(samples)
     is_high = heights >= _AT_PEAK * heights.max(initial=0.0)
-    return float(is_high.mean()) if len(samples) else 0.0, _longest(is_high)
+    return np.count_nonzero(is_high) / max(1, len(samples)), _longest(is_high)
 
 
 def _longest(is_so: NDArray[np.bool_]) -> int:
     """Give the length of the longest run of true values."""
-    edges = np.flatnonzero(np.diff(is_so, prepend=False, append=False))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+    where = np.flatnonzero(is_so)
+    ends = np.flatnonzero(np.diff(where) > 1) + 1
+    return int(np.diff(ends, prepend=0, append=len(where)).max())
