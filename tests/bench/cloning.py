@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import time
 import uuid
 from statistics import median
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from sqlalchemy import select
 
 from shared.database import Database
 from shared.usage.table import SynthesisRow
+from tests.bench.caller import Caller
 from tests.bench.report import Row
 from tests.checkpoints import PYTHON, place_checkpoint
 from tests.farm import ROOT, running_farm, until
@@ -42,7 +41,10 @@ def _overhead(folder: Path) -> Row:
     with running_farm(folder, workers=("xtts_v2",)) as farm:
         voice = _personality(farm)
         texts = [TEXT.format(uuid.uuid4().hex[:6]) for _ in range(TIMES + 1)]
-        farm_ms = [_farm_ms(farm, text, voice) for text in texts]
+        with Caller(farm) as caller:
+            answers = [caller.ask(text=text, personality_id=voice, provider="xtts_v2") for text in texts]
+        assert {(a.status, a.headers["X-Cache-Status"]) for a in answers} == {(200, "MISS")}
+        farm_ms = [answer.took_ms for answer in answers]
         database = Database(farm.settings.database_url)
         until(lambda: len(_engine_ms(database)) == len(texts), "what was used is in SQL")
         engine_ms = _engine_ms(database)
@@ -69,18 +71,6 @@ def _personality(farm: RunningFarm) -> str:
     with farm.client() as http:
         made = http.post("/api/voice/personalities", json={"name": "bench", "voice_config": config})
         return made.raise_for_status().json()["id"]
-
-
-def _farm_ms(farm: RunningFarm, text: str, personality_id: str) -> float:
-    with farm.client() as http:
-        http.get("/healthz")  # connects
-        body = json.dumps({"text": text, "personality_id": personality_id, "provider": "xtts_v2"})
-        headers = {"Content-Type": "application/json", "Prefer": "wait=60"}
-        began = time.perf_counter()
-        answer = http.post("/api/voice/synthesize", content=body, headers=headers)
-        took_ms = (time.perf_counter() - began) * 1000
-        assert (answer.status_code, answer.headers["X-Cache-Status"]) == (200, "MISS")
-    return took_ms
 
 
 def _known_voice(folder: Path) -> Row:
