@@ -33,7 +33,6 @@ _FORK, _WAIT = b"fork", b"wait "
 _MESSAGE_BYTES = 65_536
 _STOPS = {signal.SIGINT, signal.SIGTERM}
 _HERE = str(Path(__file__).parents[2])
-_PROGRAM = "import sys; sys.path[:] = {path}; from {module} import serve; serve({end})"
 
 _waited_for: dict[int, _Copy] = {}
 _waited_for_lock = Lock()
@@ -181,12 +180,14 @@ class _ForkServer:
 
     def __init__(self, work: bytes) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        program = _PROGRAM.format(path=[_HERE, *sys.path], module=__name__, end=theirs.fileno())
+        command = [sys.executable, "-c", f"from {__name__} import serve; serve({theirs.fileno()})"]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([_HERE, *sys.path])}
         # A stop of the whole group is for the worker, which lets its rendering end; the server inherits that.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         try:
-            command = [sys.executable, "-c", program]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603  it is our own
+            self._process = subprocess.Popen(  # noqa: S603  it is our own
+                command, env=environment, pass_fds=[theirs.fileno()]
+            )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
