@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import redis
 import structlog
@@ -35,7 +34,7 @@ def front_client(url: str, timeout_s: float = FRONT_TIMEOUT_S) -> redis.Redis:
 
     It tries once more where a connection was lost, as after the server's restart, but not after a timeout.
     """
-    return _client(
+    return redis.Redis.from_url(
         url,
         socket_timeout=timeout_s,
         socket_connect_timeout=FRONT_TIMEOUT_S,
@@ -45,7 +44,7 @@ def front_client(url: str, timeout_s: float = FRONT_TIMEOUT_S) -> redis.Redis:
 
 def worker_client(url: str, *, retries: int = WORKER_RETRIES) -> redis.Redis:
     """Make a client that outlasts a restart of the server; opens no connection yet."""
-    return _client(
+    return redis.Redis.from_url(
         url,
         socket_timeout=WORKER_TIMEOUT_S,
         socket_connect_timeout=WORKER_TIMEOUT_S,
@@ -53,40 +52,6 @@ def worker_client(url: str, *, retries: int = WORKER_RETRIES) -> redis.Redis:
         retry=Retry(ExponentialBackoff(cap=2.0, base=0.05), retries),
         retry_on_error=[redis.BusyLoadingError],
     )
-
-
-def _client(url: str, **how: object) -> redis.Redis:
-    return redis.Redis.from_pool(_ThreadsConnections.from_url(url, **how))
-
-
-class _ThreadsConnections(redis.ConnectionPool):
-    """Gives a thread the connections that it had before.
-
-    For a GET, redis-py takes 60 µs of processor time and, where all threads share, a quarter of that to take
-    a connection from the pool, look whether it is still good, and put it back. Here one that is no longer
-    good fails, and is tried again as its client has it.
-    """
-
-    def __init__(self, **how: Any) -> None:
-        super().__init__(**how)
-        self._threads_own = threading.local()
-
-    def get_connection(self, *_: object, **__: object) -> Any:
-        idle = self._idle()
-        return idle.pop() if idle else self.make_connection()
-
-    def release(self, connection: ConnectionInterface) -> None:
-        self._idle().append(connection)
-
-    def disconnect(self, *_: object, **__: object) -> None:
-        for connection in self._idle():
-            connection.disconnect()
-
-    def _idle(self) -> list[ConnectionInterface]:
-        own = vars(self._threads_own)
-        if own.get("pid") != os.getpid():  # a fork has what its parent's thread had
-            own.update(pid=os.getpid(), idle=[])
-        return cast("list[ConnectionInterface]", own["idle"])
 
 
 def reader_client(url: str, block_s: float) -> redis.Redis:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # A renewal is a script of some 50 µs, and the way in which a worker learns that its job was cancelled.
 _RENEW_AT_LEAST_EVERY_S = 1.0
 
+_END_EVERY_S = 0.1
+
 # To begin with a new thread takes a rendering 0.4 ms longer. There is one for each that is under way.
 _KEEPERS = ThreadPoolExecutor(1024, thread_name_prefix="lease")
 
@@ -52,8 +54,9 @@ class LeaseLost(Exception):
 class Lease:
     """Renews a claim every third of its time, and every second, from a thread of its own.
 
-    That calls `on_loss` once when the claim is lost, `limit_s` are over or the engine `is_stuck`, after which
-    `check` raises; and `on_hang` if the work does not stop for all that and nobody else has it.
+    That calls `on_loss` when the claim is lost, `limit_s` are over or the engine `is_stuck`, after which
+    `check` raises, and again until the work stops; and `on_hang` if it does not for all that and nobody else
+    has it.
     """
 
     def __init__(
@@ -98,11 +101,19 @@ class Lease:
         while not self._stopping.wait(min(pause_s, max(until_s - time.monotonic(), 0))):
             self._lost = self._hang(until_s) or self._renew()
             if self._lost:
-                self._on_loss()
+                self._end(self._lost, pause_s)
                 break
-        # While the lease still holds, so that what became of the attempt can be told.
-        if self._lost in {Loss.OVERDUE, Loss.STUCK} and not self._stopping.wait(pause_s):
-            self._on_hang(self._lost)
+
+    def _end(self, lost: Loss, patience_s: float) -> None:
+        # Again, because the work may have been between two steps, and now be at the next.
+        until_s = time.monotonic() + patience_s
+        self._on_loss()
+        while not self._stopping.wait(_END_EVERY_S):
+            # While the lease still holds, so that what became of the attempt can be told.
+            if lost in {Loss.OVERDUE, Loss.STUCK} and time.monotonic() >= until_s:
+                self._on_hang(lost)
+                break
+            self._on_loss()
 
     def _hang(self, until_s: float) -> Loss | None:
         if time.monotonic() >= until_s:

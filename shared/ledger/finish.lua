@@ -1,7 +1,8 @@
 -- End an attempt: 'succeeded', with the audio of its draft, and 'failed' end the rendering, 'retry' queues it for
 -- `provider`, 'cancelled' ends it unless a job has joined meanwhile. An attempt that is not the current one is fenced
 -- and changes nothing, but what it used (`usage`, empty if nothing) is written down all the same.
--- Returns the rendering's new state or 'fenced'.
+-- Returns the rendering's new state, 'fenced', or 'no audio' where the draft of a success is missing, which changes
+-- nothing, either.
 local frozen, id, attempt, outcome, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local provider, value, ring_ms, keep_ms = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local usage = ARGV[10]
@@ -15,6 +16,8 @@ if not is_live(state) or current ~= attempt then
   redis.call('DEL', draft)
   return 'fenced'
 end
+
+if outcome == 'succeeded' and redis.call('EXISTS', draft) == 0 then return 'no audio' end
 
 local now = now_ms(frozen)
 local wanted = tonumber(jobs) > 0

@@ -235,6 +235,18 @@ def test_a_copy_that_was_ended_while_it_waited_is_replaced(function, request):
 
 
 @pytest.mark.parametrize("function", ["copy", "fresh"])
+def test_copies_that_were_all_ended_while_they_waited_are_replaced(function, request):
+    called = request.getfixturevalue(function)
+    for _ in range(2):
+        called(b"")
+    until(lambda: len(waiting := copies_of(called)) == 1 + (function == "copy") and waiting, "they wait", 10)
+    for copy in copies_of(called):
+        os.kill(copy, signal.SIGKILL)
+        until(lambda copy=copy: has_ended(copy), "it has ended", 10)
+    assert [called(b"well")[-4:] for _ in range(3)] == [b"well"] * 3
+
+
+@pytest.mark.parametrize("function", ["copy", "fresh"])
 def test_a_server_that_was_ended_is_replaced(function, request):
     called, before = request.getfixturevalue(function), children()
     called.start()

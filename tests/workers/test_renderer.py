@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
 
@@ -21,8 +20,10 @@ from shared.presence import Presence, Worker
 from shared.provider_stats import ProviderStats, ProviderTotals
 from shared.settings import Settings
 from shared.usage import Outbox
+from tests.farm import until
 from tests.shared.ledger.machine import CHAIN, KEYS, LEASE_MS, UTTERANCE, Bell, make_ledger, submit
 from workers.engine import Engine
+from workers.lease import Lease, LeaseLost
 from workers.provider import AudioChunk
 from workers.providers.forked import ForkedFunction
 from workers.renderer import Renderer
@@ -150,11 +151,16 @@ class Hanging(Sounding):
 
 
 @pytest.fixture
-def keepers(monkeypatch):
-    """The threads that keep leases, to be waited for; no further lease is taken after that."""
-    with ThreadPoolExecutor() as threads:
-        monkeypatch.setattr("workers.lease._KEEPERS", threads)
-        yield threads
+def lost(monkeypatch):
+    """Set once a lease has learnt that it is lost."""
+    event, end = threading.Event(), Lease._end
+
+    def tell_and_end(*what):
+        event.set()
+        end(*what)
+
+    monkeypatch.setattr(Lease, "_end", tell_and_end)
+    return event
 
 
 @pytest.fixture
@@ -196,7 +202,7 @@ def renderer(redis, ledger, cache, bell):
     return make
 
 
-def cancel_at_work(ledger, renderer, job_id, submitted, keepers):
+def cancel_at_work(ledger, renderer, job_id, submitted, lost):
     """Cancel the job while its provider waits for it, and let that go on."""
     began.clear()
     go_on.clear()
@@ -204,7 +210,7 @@ def cancel_at_work(ledger, renderer, job_id, submitted, keepers):
     work.start()
     assert began.wait(20)
     assert ledger.leave(job_id) == "left"
-    keepers.shutdown(wait=True)  # the lease ends when it has learnt that nobody wants the audio
+    assert lost.wait(20), "the lease has learnt that nobody wants the audio"
     go_on.set()
     work.join()
 
@@ -341,14 +347,14 @@ def test_after_the_last_refusal_the_next_provider_speaks(redis, ledger, renderer
     assert ledger.job(job_id).status is Status.SUCCEEDED
 
 
-def test_sound_that_is_refused_is_not_made_again_when_nobody_wants_it_any_more(redis, renderer, keepers):
+def test_sound_that_is_refused_is_not_made_again_when_nobody_wants_it_any_more(redis, renderer, lost):
     ledger = make_ledger(redis)
     ledger.lease_ms = 300
     babbling = renderer(BabblingSlowly, is_random=True)
     babbling._ledger = ledger
     BabblingSlowly.tries = 0
     job_id, submitted = submit(ledger, KEYS[0])
-    cancel_at_work(ledger, babbling, job_id, submitted, keepers)
+    cancel_at_work(ledger, babbling, job_id, submitted, lost)
     assert BabblingSlowly.tries == 1
     assert ledger.job(job_id).attempts == ()
 
@@ -445,6 +451,18 @@ def test_an_attempt_that_died_after_it_was_cached_leaves_one_effect(ledger, cach
     assert cache.stats().sets == 1, "it was made and stored once"
 
 
+def test_what_lost_its_lease_is_ended_until_it_stops(ledger):
+    """It may have been between two steps, and be at the next."""
+    _, submitted = submit(ledger, KEYS[0])
+    claim, ended = ledger.claim(submitted.rendering_id, CHAIN[0], "worker"), []
+    with Lease(
+        ledger, claim, limit_s=0.05, is_stuck=lambda: False, on_loss=lambda: ended.append(1), on_hang=print
+    ) as lease:
+        until(lambda: len(ended) >= 3, "it is ended again", 10)
+        with pytest.raises(LeaseLost):
+            lease.check()
+
+
 def test_a_cancelled_rendering_does_not_wait_for_its_engine(redis, ledger, cache, renderer):
     job_id, submitted = submit(ledger, KEYS[0])
     began.clear()
@@ -459,20 +477,20 @@ def test_a_cancelled_rendering_does_not_wait_for_its_engine(redis, ledger, cache
     assert cache.look(KEYS[0]) is None
 
 
-def test_a_cancelled_rendering_stops_and_leaves_no_audio(redis, cache, renderer, keepers):
+def test_a_cancelled_rendering_stops_and_leaves_no_audio(redis, cache, renderer, lost):
     ledger = make_ledger(redis)
     ledger.lease_ms = 300
     slow = renderer(Slow)
     slow._ledger = ledger
     job_id, submitted = submit(ledger, KEYS[0])
-    cancel_at_work(ledger, slow, job_id, submitted, keepers)
+    cancel_at_work(ledger, slow, job_id, submitted, lost)
     assert ledger.job(job_id).status is Status.CANCELLED
     assert [usage.audio_ms for usage in written_down(redis).values()] == [400], "what had sounded by then"
     assert redis.hget(f"voice:rendering:{submitted.rendering_id}", "state") == b"cancelled"
     assert cache.look(KEYS[0]) is None
 
 
-def test_an_attempt_that_was_overtaken_writes_down_what_it_used_and_nothing_else(redis, renderer, keepers):
+def test_an_attempt_that_was_overtaken_writes_down_what_it_used_and_nothing_else(redis, renderer, lost):
     ledger = make_ledger(redis)
     ledger.lease_ms = 300
     slow = renderer(Slow)
@@ -484,7 +502,7 @@ def test_an_attempt_that_was_overtaken_writes_down_what_it_used_and_nothing_else
     work.start()
     assert began.wait(20)
     redis.hset(f"voice:rendering:{submitted.rendering_id}", "attempt", 2)
-    keepers.shutdown(wait=True)
+    assert lost.wait(20)
     go_on.set()
     work.join()
     assert ledger.job(job_id).status is Status.RUNNING, "it is the other's"

@@ -70,8 +70,9 @@ class ForkedFunction(Generic[P, R]):
         """
         with self._lock:
             copy = self._idle.pop() if self._idle else self._fresh()
-            if copy.has_ended():
-                copy = self._fresh()
+            for _ in range(2):  # the one that is ready may have been ended while it waited, too
+                if copy.has_ended():
+                    copy = self._fresh()
         with _at_work(copy):
             copy.ask(args, kwargs)
             self._have_one_ready()

@@ -177,6 +177,17 @@ def test_audio_is_what_it_was_whatever_bytes_it_has(ledger):
     assert ledger.with_audio(ledger.job(job_id)).audio == data
 
 
+def test_without_its_audio_nothing_succeeds(ledger):
+    job_id, submitted = submit(ledger, KEYS[0])
+    claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
+    tried = [Attempt(CHAIN[0], "silent_audio", "Nothing.", 1)]
+    assert ledger._finish(claim.rendering_id, claim.attempt, "succeeded", attempts=tried) == "no audio"
+    job = ledger.job(job_id)
+    assert (job.status, job.attempts) == (Status.RUNNING, ())
+    assert ledger.succeed(claim, result(KEYS[0]), b"abc", tried)
+    assert ledger.job(job_id).attempts == tuple(tried)
+
+
 def test_a_server_that_has_forgotten_the_scripts_is_told_them(ledger, redis):
     job_id, submitted = submit(ledger, KEYS[0])
     claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
