@@ -136,7 +136,7 @@ class JobReader:
         """Give a job as it stands now, with the audio of its rendering once that has succeeded."""
         audio_key = f"voice:result:{job.rendering_id}"
         with state_errors():
-            # The audio after the job, as it is stored before that succeeds.
+            # The audio after the job: once that has succeeded, it is there.
             answer, audio = run_piped(
                 self.redis, self._read, [self._frozen, job.id], after=lambda pipe: pipe.get(audio_key)
             )
