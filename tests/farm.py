@@ -6,15 +6,18 @@ import json
 import os
 import secrets
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import psutil
 from honcho.environ import parse_procfile
+from sqlalchemy import make_url
 
 from shared.cli.migrate import migrate
 from shared.sessions import issue_code
@@ -23,6 +26,8 @@ from tests.servers import RedisServer, clean_environment, free_port, redis_binar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from sqlalchemy import URL
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60
@@ -40,8 +45,11 @@ def until(condition: Callable[[], object], what: str, timeout_s: float = PATIENC
 class Program:
     """One line of the Procfile, in a process group that signals reach as a whole; its output is a file."""
 
-    def __init__(self, name: str, line: str, env: Mapping[str, str], folder: Path, tree: Path) -> None:
+    def __init__(
+        self, name: str, line: str, env: Mapping[str, str], folder: Path, tree: Path, database: URL
+    ) -> None:
         self.line, self.env, self.log, self.tree = line, env, folder / f"{name}.log", tree
+        self.database = database
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
@@ -75,7 +83,30 @@ class Program:
             self.process.wait()
 
     def pause(self) -> None:
+        """Stop the whole group, between two transactions: who is amid one keeps all others from SQLite."""
+        until(self._pauses_without_a_lock, "it stops between two transactions")
+
+    def _pauses_without_a_lock(self) -> bool:
         self.signal(signal.SIGSTOP)
+        until(self._has_stopped, "each of its threads stops")
+        if self.database.get_backend_name() != "sqlite":
+            return True
+        try:
+            with closing(sqlite3.connect(self.database.database, timeout=0.5)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            self.resume()
+            return False
+        return True
+
+    def _has_stopped(self) -> bool:
+        leader = psutil.Process(self.process.pid)
+        try:
+            group = [p for p in (leader, *leader.children(recursive=True)) if os.getpgid(p.pid) == leader.pid]
+            threads = [psutil.Process(thread.id) for process in group for thread in process.threads()]
+            return all(thread.status() == psutil.STATUS_STOPPED for thread in threads)
+        except (psutil.NoSuchProcess, ProcessLookupError):  # one that was about to end, and has
+            return False
 
     def resume(self) -> None:
         self.signal(signal.SIGCONT)
@@ -116,7 +147,10 @@ class RunningFarm:
         """Give a program by its name in the Procfile; it may not have been started yet."""
         if name not in self._programs:
             lines = parse_procfile((self.tree / "Procfile").read_text()).processes
-            self._programs[name] = Program(name, lines[name], self._environment, self.folder, self.tree)
+            self._programs[name] = Program(
+                name, lines[name], self._environment, self.folder, self.tree,
+                make_url(self.settings.database_url),
+            )  # fmt: skip
         return self._programs[name]
 
     def wait_until_it_answers(self, path: str = "/readyz") -> None:

@@ -43,7 +43,7 @@ def two_beats(farm):
     """Have two clocks by accident, as on two machines; they have rung when the test begins."""
     another = Program(
         "another-beat", farm["beat"].line.replace("beat-schedule", "another-schedule"),
-        farm["beat"].env, farm.folder, farm.tree,
+        farm["beat"].env, farm.folder, farm.tree, farm["beat"].database,
     )  # fmt: skip
     for beat in (farm["beat"], another):
         beat.start()
