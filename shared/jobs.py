@@ -125,10 +125,10 @@ class Jobs:
         """
         if job.audio is not None:
             return job.audio
-        found = self._ledger.result(job.rendering_id)
-        if found is None:
+        audio = self._ledger.audio(job.rendering_id)
+        if audio is None:
             raise NotFound(f"The audio of job {job.id} is no longer kept.")
-        return found[1]
+        return audio
 
 
 def _kept(job: Job | None, job_id: str) -> Job:

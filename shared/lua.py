@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
     from redis.commands.core import Script
 
+# What is too large to go through a script is sent as a draft, which lives so long until a script takes it.
+DRAFT_MS = 10_000
+
 
 def load_script(redis: Redis, package: str, name: str) -> Script:
     """Give the script `name`.lua of `package`, behind its `common.lua`; sends nothing yet."""

@@ -444,6 +444,12 @@ class Settings(BaseSettings):
         return self._redis_url(self.redis_voice_db)
 
     @cached_property
+    def state_db_beside_audio(self) -> str | None:
+        """The number of the ledger's database, if that is on the server of the audio cache."""
+        server, _, database = self.state_url.rpartition("/")
+        return database if server == self.audio_url.rpartition("/")[0] and database.isdecimal() else None
+
+    @cached_property
     def database_url(self) -> str:
         """The SQLAlchemy URL of the database."""
         if self.database_url_setting:

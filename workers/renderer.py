@@ -190,7 +190,7 @@ class Renderer:
     def _cache_audio(self, claim: Claim, audio: Audio) -> bool:
         """Tell whether the cache holds it now; where it does not, the job alone keeps it."""
         try:
-            return self._cache.store(claim.cache_key, claim.utterance, audio)
+            return self._cache.store(claim.cache_key, claim.utterance, audio, copy_as=claim.draft)
         except redis.RedisError as error:
             log.warning("cache_failed", error=type(error).__name__)
             return False

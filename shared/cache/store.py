@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self, cast
 
 from shared.cache.requests import RequestCounter
-from shared.lua import load_script, run_piped
+from shared.lua import DRAFT_MS, load_script, run_piped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from redis import Redis
+    from redis.client import Pipeline
 
     from shared.models import Audio, Utterance
     from shared.settings import Settings
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _DROP_BATCH = 500
 _ASKED_AT_ONCE = 1000
 _EXTENDED_AT_ONCE = 100
-_DRAFT_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,18 @@ class AudioCache:
     Every method raises redis-py's errors: whether a cache that fails is a miss is for the caller to say.
     """
 
-    def __init__(self, redis: Redis, *, ttl_s: float, degraded_ttl_s: float, max_size_bytes: int) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        ttl_s: float,
+        degraded_ttl_s: float,
+        max_size_bytes: int,
+        state_db: str | None = None,
+    ) -> None:
+        """Keep audio in `redis`; `state_db` is the ledger's database, if that is on the same server."""
         self._redis = redis
+        self._state_db = state_db
         self.requests = RequestCounter(redis)
         self.ttl_s = ttl_s
         self._degraded_ttl_s = degraded_ttl_s
@@ -102,6 +112,7 @@ class AudioCache:
             ttl_s=settings.cache_ttl_days * 86_400,
             degraded_ttl_s=settings.degraded_ttl_seconds,
             max_size_bytes=int(settings.cache_max_size_mb * 1_000_000),
+            state_db=settings.state_db_beside_audio,
         )
 
     def look(self, key: str) -> CachedAudio | None:
@@ -144,8 +155,11 @@ class AudioCache:
                 held += [halves == 2 for halves in pipe.execute()]  # noqa: PLR2004  an entry has two
         return held
 
-    def store(self, key: str, utterance: Utterance, audio: Audio) -> bool:
-        """Keep audio for its time to live; False when it is too large for an entry or its voice is gone."""
+    def store(self, key: str, utterance: Utterance, audio: Audio, *, copy_as: str = "") -> bool:
+        """Keep audio for its time to live; False when it is too large for an entry or its voice is gone.
+
+        The ledger gets a copy under the key `copy_as`, if it is on the same server; it expires soon.
+        """
         if len(audio.data) > self._max_size_bytes:
             return False
         ttl_s = self._degraded_ttl_s if audio.degraded else self.ttl_s
@@ -170,12 +184,13 @@ class AudioCache:
             metadata.sha256,
             metadata.voice_revision,
         )
-        _, stored = run_piped(
-            self._redis,
-            self._scripts["store"],
-            args,
-            before=lambda pipe: pipe.set(draft, audio.data, px=_DRAFT_MS),
-        )
+
+        def send(pipe: Pipeline) -> None:
+            pipe.set(draft, audio.data, px=DRAFT_MS)
+            if copy_as and self._state_db is not None:
+                pipe.copy(draft, copy_as, self._state_db, replace=True)
+
+        *_, stored = run_piped(self._redis, self._scripts["store"], args, before=send)
         return bool(stored)
 
     def drop(self, personality_id: str, *, oldest_revision: int = 0) -> int:

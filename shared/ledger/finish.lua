@@ -1,23 +1,24 @@
 -- End an attempt: 'succeeded', with the audio of its draft, and 'failed' end the rendering, 'retry' queues it for
 -- `provider`, 'cancelled' ends it unless a job has joined meanwhile. An attempt that is not the current one is fenced
 -- and changes nothing, but what it used (`usage`, empty if nothing) is written down all the same.
--- Returns the rendering's new state, 'fenced', or 'no audio' where the draft of a success is missing, which changes
--- nothing, either.
+-- Returns the rendering's new state, 'fenced', or 'no audio' where the draft of a success is missing: then nothing
+-- was written at all.
 local frozen, id, attempt, outcome, record = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local provider, value, ring_ms, keep_ms = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
 local usage = ARGV[10]
 
-if usage ~= '' then redis.call('XADD', USAGE, '*', 'usage', usage) end
-
 local state, current, jobs, at, created_ms =
   unpack(redis.call('HMGET', rendering_key(id), 'state', 'attempt', 'jobs', 'provider', 'created_ms'))
 local draft = draft_key(id, attempt)
-if not is_live(state) or current ~= attempt then
+local is_fenced = not is_live(state) or current ~= attempt
+
+if not is_fenced and outcome == 'succeeded' and redis.call('EXISTS', draft) == 0 then return 'no audio' end
+
+if usage ~= '' then redis.call('XADD', USAGE, '*', 'usage', usage) end
+if is_fenced then
   redis.call('DEL', draft)
   return 'fenced'
 end
-
-if outcome == 'succeeded' and redis.call('EXISTS', draft) == 0 then return 'no audio' end
 
 local now = now_ms(frozen)
 local wanted = tonumber(jobs) > 0

@@ -134,15 +134,15 @@ class JobReader:
 
     def with_audio(self, job: Job) -> Job | None:
         """Give a job as it stands now, with the audio of its rendering once that has succeeded."""
-        audio_key = f"voice:result:{job.rendering_id}"
+        key = audio_key(job.rendering_id)
         with state_errors():
             # The audio after the job: once that has succeeded, it is there.
             answer, audio = run_piped(
-                self.redis, self._read, [self._frozen, job.id], after=lambda pipe: pipe.get(audio_key)
+                self.redis, self._read, [self._frozen, job.id], after=lambda pipe: pipe.get(key)
             )
         for standing in self._standings([job.id], answer):
             now = standing.describe(job.request)
-            return replace(now, audio=Result.unpack(audio)[1]) if audio and now.result else now
+            return replace(now, audio=audio) if audio and now.result else now
         return None
 
     def jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
@@ -208,3 +208,8 @@ class JobReader:
             for job_id, standing in zip(job_ids, standings, strict=True)
             if standing
         ]
+
+
+def audio_key(rendering: str) -> str:
+    """Name the audio of a rendering that has ended well."""
+    return f"voice:result:{rendering}"

@@ -108,16 +108,6 @@ class Result:
         """Decode what `to_json` wrote."""
         return cls(**json.loads(text))
 
-    def pack(self, data: bytes) -> bytes:
-        """Put the audio behind its description, as one value."""
-        return self.to_json().encode() + b"\n" + data
-
-    @classmethod
-    def unpack(cls, value: bytes) -> tuple[Self, bytes]:
-        """Take apart what `pack` put together."""
-        header, _, data = value.partition(b"\n")
-        return cls.from_json(header), data
-
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
@@ -193,6 +183,11 @@ class Claim:
     def cache_key(self) -> str:
         """The key under which the audio is cached."""
         return cache_key_of(self.rendering_id)
+
+    @property
+    def draft(self) -> str:
+        """Where the ledger's script looks for the audio of this attempt."""
+        return f"voice:draft:{self.rendering_id}:{self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from shared.connections import state_errors
-from shared.ledger.reading import JobReader
-from shared.ledger.records import Result
+from shared.ledger.reading import JobReader, audio_key
 from shared.usage import STREAM
 
 if TYPE_CHECKING:
@@ -27,18 +26,13 @@ class ResultStore(JobReader):
         with state_errors():
             self.redis.xadd(STREAM, {"usage": usage.to_json()})
 
-    def keep_audio(self, rendering: str, result: Result, data: bytes) -> None:
+    def keep_audio(self, rendering: str, data: bytes) -> None:
         """Keep the audio of a rendering that has ended, for a job's time to live from now."""
         with state_errors():
-            if not self.redis.pexpire(_audio_key(rendering), self._ttl_ms):
-                self.redis.set(_audio_key(rendering), result.pack(data), px=self._ttl_ms)
+            if not self.redis.pexpire(audio_key(rendering), self._ttl_ms):
+                self.redis.set(audio_key(rendering), data, px=self._ttl_ms)
 
-    def result(self, rendering: str) -> tuple[Result, bytes] | None:
+    def audio(self, rendering: str) -> bytes | None:
         """Give the audio of a rendering that has one."""
         with state_errors():
-            value = cast("bytes | None", self.redis.get(_audio_key(rendering)))
-        return None if value is None else Result.unpack(value)
-
-
-def _audio_key(rendering: str) -> str:
-    return f"voice:result:{rendering}"
+            return cast("bytes | None", self.redis.get(audio_key(rendering)))

@@ -12,7 +12,7 @@ from shared.ledger.attempts import join_attempts
 from shared.ledger.reading import Standing, Submitted
 from shared.ledger.records import Claim, Waiting, rendering_id
 from shared.ledger.results import ResultStore
-from shared.lua import load_script, run_piped
+from shared.lua import DRAFT_MS, load_script, run_piped
 from shared.priorities import Priority
 from shared.turns import LOSSES_PER_PROVIDER, next_turn
 
@@ -33,8 +33,7 @@ RING_AGAIN_MS = 5_000
 # How long a request that missed the cache may take to submit and still be told "done".
 KEEP_LIVE_MS = 60_000
 SWEEP_BATCH = 200
-# Audio is on its way for so long, at the most, before the script takes it.
-_DRAFT_MS = 10_000
+_NO_AUDIO = b"no audio"
 ALL_FAILED = "Every provider that could speak this failed."
 
 
@@ -45,9 +44,18 @@ class Ledger(ResultStore):
     """
 
     def __init__(
-        self, redis: Redis, *, lease_ms: int, deadline_ms: int, job_ttl_ms: int, max_backlog: int
+        self,
+        redis: Redis,
+        *,
+        lease_ms: int,
+        deadline_ms: int,
+        job_ttl_ms: int,
+        max_backlog: int,
+        gets_copies: bool = False,
     ) -> None:
+        """Keep the books in `redis`; `gets_copies` tells that the cache copies to drafts what it takes."""
         super().__init__(redis, job_ttl_ms=job_ttl_ms)
+        self._gets_copies = gets_copies
         self.lease_ms = lease_ms
         self._deadline_ms = deadline_ms
         self._max_backlog = max_backlog
@@ -63,6 +71,7 @@ class Ledger(ResultStore):
             deadline_ms=settings.job_deadline_seconds * 1000,
             job_ttl_ms=settings.job_ttl_seconds * 1000,
             max_backlog=settings.max_backlog,
+            gets_copies=settings.state_db_beside_audio is not None,
         )
 
     def _run(self, name: str, *arguments: str | int) -> Any:
@@ -139,7 +148,7 @@ class Ledger(ResultStore):
             IdempotencyMismatch: the key stands for another request.
         """
         rendering = rendering_id(result.key, result.sha256)
-        self.keep_audio(rendering, result, data)
+        self.keep_audio(rendering, data)
         return self._record(
             result.key,
             rendering,
@@ -251,7 +260,8 @@ class Ledger(ResultStore):
     ) -> bool:
         """End the rendering with its audio; False when another attempt has the fence, and nothing was stored.
 
-        What the attempt used is written down in any case.
+        The audio is sent, unless the cache has it and so has left a copy here. What the attempt used is
+        written down in any case.
         """
         arguments = self._finishing(
             claim.rendering_id,
@@ -261,14 +271,17 @@ class Ledger(ResultStore):
             value=result.to_json(),
             usage=usage,
         )
-        draft = f"voice:draft:{claim.rendering_id}:{claim.attempt}"
-        with state_errors():
-            _, state = run_piped(
-                self.redis,
-                self._scripts["finish"],
-                [self._frozen, *arguments],
-                before=lambda pipe: pipe.set(draft, result.pack(data), px=_DRAFT_MS),
-            )
+        state = _NO_AUDIO
+        if self._gets_copies and result.cached:
+            state = self._run("finish", *arguments)
+        if state == _NO_AUDIO:
+            with state_errors():
+                _, state = run_piped(
+                    self.redis,
+                    self._scripts["finish"],
+                    [self._frozen, *arguments],
+                    before=lambda pipe: pipe.set(claim.draft, data, px=DRAFT_MS),
+                )
         return bool(state == b"succeeded")
 
     def fail(

@@ -170,7 +170,7 @@ def redis(redis_server):
 
 @pytest.fixture
 def ledger(redis):
-    return make_ledger(redis)
+    return make_ledger(redis, gets_copies=True)
 
 
 @pytest.fixture
@@ -180,7 +180,9 @@ def bell():
 
 @pytest.fixture
 def cache(redis_server):
-    return AudioCache(redis_server.client(2), ttl_s=100, degraded_ttl_s=10, max_size_bytes=1_000_000)
+    return AudioCache(
+        redis_server.client(2), ttl_s=100, degraded_ttl_s=10, max_size_bytes=1_000_000, state_db="1"
+    )
 
 
 @pytest.fixture
@@ -220,9 +222,17 @@ def test_speech_is_stored_cached_and_told(ledger, cache, renderer):
     renderer(Sounding).render(submitted.rendering_id)
     job = ledger.job(job_id)
     assert (job.status, job.provider, job.attempts) == (Status.SUCCEEDED, CHAIN[0], ())
-    about, data = ledger.result(submitted.rendering_id)
+    about, data = job.result, ledger.audio(submitted.rendering_id)
     assert (about.duration_ms, about.degraded, about.size_bytes) == (200, False, len(data))
     assert cache.look(KEYS[0]).data == data
+
+
+def test_audio_is_sent_to_the_server_once(redis, ledger, renderer):
+    _, submitted = submit(ledger, KEYS[0])
+    redis.config_resetstat()
+    renderer(Sounding).render(submitted.rendering_id)
+    received = redis.info("stats")["total_net_input_bytes"]
+    assert len(ledger.audio(submitted.rendering_id)) < received < 2 * len(ledger.audio(submitted.rendering_id))
 
 
 @pytest.mark.parametrize(
@@ -326,9 +336,8 @@ def test_sound_that_is_refused_is_made_once_more_where_it_may_be_better(redis, l
     job = ledger.job(job_id)
     assert (job.status, job.provider, job.result.degraded) == (Status.SUCCEEDED, CHAIN[0], False)
     assert [(told.provider, told.code) for told in job.attempts] == [(CHAIN[0], "runaway_audio")]
-    about, data = ledger.result(submitted.rendering_id)
-    assert about.duration_ms == 200
-    assert cache.look(KEYS[0]).data == data, "what was refused is not cached"
+    assert job.result.duration_ms == 200
+    assert cache.look(KEYS[0]).data == ledger.audio(submitted.rendering_id), "what was refused is not cached"
     totals = ProviderStats(redis).totals(CHAIN)[CHAIN[0]]
     assert (totals.failures, sum(totals.syntheses_by_time)) == ({"runaway_audio": 1}, 1)
 

@@ -48,6 +48,20 @@ def test_what_was_stored_is_found_whole(cache):
     assert (found.metadata.personality_id, found.metadata.provider) == (MARCEL, "espeak")
 
 
+def test_a_ledger_on_the_same_server_gets_a_copy_that_expires_soon(every_redis):
+    cache_db, state = every_redis.client(2), every_redis.client(1)
+    for db in (cache_db, state):
+        db.flushdb()
+    beside = AudioCache(cache_db, ttl_s=1000, degraded_ttl_s=100, max_size_bytes=10, state_db="1")
+    assert beside.store(KEYS[0], utterance(), audio(b"\0first"), copy_as="copy")
+    assert (state.get("copy"), beside.look(KEYS[0]).data) == (b"\0first", b"\0first")
+    assert 0 < state.pttl("copy") <= 10_000
+    beside.store(KEYS[1], utterance(), audio(b"another"), copy_as="copy")
+    assert state.get("copy") == b"another", "what an earlier try has left is replaced"
+    assert not beside.store(KEYS[2], utterance(), audio(b"x" * 11), copy_as="none")
+    assert not state.exists("none")
+
+
 @pytest.mark.parametrize("half", ["audio", "metadata"])
 def test_half_an_entry_is_a_miss(cache, redis, half):
     cache.store(KEYS[0], utterance(), audio())

@@ -24,6 +24,7 @@ from tests.shared.ledger.machine import (
     make_ledger,
     result,
     submit,
+    usage_of,
 )
 
 
@@ -161,10 +162,10 @@ def test_a_zombie_is_fenced(ledger, redis):
     assert ledger.renew(zombie) == "fenced"
     assert not ledger.succeed(zombie, result(KEYS[0]), b"the zombie's")
     assert ledger.job(job_id).status is Status.RUNNING
-    assert ledger.result(submitted.rendering_id) is None
+    assert ledger.audio(submitted.rendering_id) is None
     assert ledger.succeed(heir, result(KEYS[0]), b"the heir's")
     assert not ledger.succeed(zombie, result(KEYS[0]), b"the zombie's")
-    assert ledger.result(submitted.rendering_id) == (result(KEYS[0]), b"the heir's")
+    assert ledger.audio(submitted.rendering_id) == b"the heir's"
     assert not redis.keys("voice:draft:*")
 
 
@@ -173,7 +174,7 @@ def test_audio_is_what_it_was_whatever_bytes_it_has(ledger):
     claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
     data = b"first\naudio\0" + os.urandom(300_000)
     assert ledger.succeed(claim, result(KEYS[0]), data)
-    assert ledger.result(submitted.rendering_id) == (result(KEYS[0]), data)
+    assert ledger.audio(submitted.rendering_id) == data
     assert ledger.with_audio(ledger.job(job_id)).audio == data
 
 
@@ -186,6 +187,39 @@ def test_without_its_audio_nothing_succeeds(ledger):
     assert (job.status, job.attempts) == (Status.RUNNING, ())
     assert ledger.succeed(claim, result(KEYS[0]), b"abc", tried)
     assert ledger.job(job_id).attempts == tuple(tried)
+
+
+def test_a_copy_that_the_cache_has_left_is_taken(redis):
+    ledger = make_ledger(redis, gets_copies=True)
+    _, submitted = submit(ledger, KEYS[0])
+    claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
+    redis.set(claim.draft, b"the copy", px=10_000)
+    assert ledger.succeed(claim, result(KEYS[0]), b"what would be sent")
+    assert ledger.audio(submitted.rendering_id) == b"the copy"
+    assert JOB_TTL_MS - 5000 < redis.pttl(f"voice:result:{submitted.rendering_id}") <= JOB_TTL_MS
+
+
+def test_where_the_copy_is_gone_the_audio_is_sent_and_its_use_counted_once(redis):
+    ledger = make_ledger(redis, gets_copies=True)
+    _, submitted = submit(ledger, KEYS[0])
+    claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
+    assert ledger.succeed(claim, result(KEYS[0]), b"what is sent", usage=usage_of(claim))
+    assert ledger.audio(submitted.rendering_id) == b"what is sent"
+    assert redis.xlen("voice:usage") == 1
+
+
+def test_a_zombie_s_copy_is_not_taken_for_its_heir_s(redis):
+    ledger = make_ledger(redis, gets_copies=True)
+    _, submitted = submit(ledger, KEYS[0])
+    zombie = ledger.claim(submitted.rendering_id, CHAIN[0], "zombie")
+    ledger.frozen_ms += 2 * LEASE_MS
+    ledger.sweep()
+    heir = ledger.claim(submitted.rendering_id, CHAIN[0], "heir")
+    redis.set(zombie.draft, b"the zombie's", px=10_000)
+    assert not ledger.succeed(zombie, result(KEYS[0]), b"the zombie's")
+    assert ledger.succeed(heir, result(KEYS[0]), b"the heir's")
+    assert ledger.audio(submitted.rendering_id) == b"the heir's"
+    assert not redis.keys("voice:draft:*")
 
 
 def test_a_server_that_has_forgotten_the_scripts_is_told_them(ledger, redis):
@@ -220,7 +254,7 @@ def test_a_job_of_a_hit_has_succeeded_and_keeps_the_audio(ledger, redis):
     job = ledger.job(job_id)
     assert (job.how, job.status, job.result) == ("hit", Status.SUCCEEDED, result(KEYS[0]))
     assert job.created_ms == job.started_ms == job.finished_ms
-    assert ledger.result(job.rendering_id) == (result(KEYS[0]), b"abc")
+    assert ledger.audio(job.rendering_id) == b"abc"
     assert ledger.leave(job_id) == "ended"
     assert redis.zcard("voice:due") == 0, "there is nothing to be done for it"
 

@@ -1,0 +1,21 @@
+import pytest
+
+from shared.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("state_url", "database"),
+    [
+        (None, "1"),
+        ("redis://:secret@cache:6380/7", "7"),
+        ("redis://:secret@cache:6381/7", None),
+        ("redis://:other@cache:6380/7", None),
+        ("redis://:secret@state:6380/7", None),
+        ("redis://:secret@cache:6380", None),
+        ("redis://:secret@cache:6380/7?protocol=3", None),
+    ],
+)
+def test_a_ledger_beside_the_audio_is_told_by_its_address(state_url, database):
+    given = {"VOICEFARM_STATE_URL": state_url} if state_url else {}
+    where = {"REDIS_HOST": "cache", "REDIS_PORT": "6380", "REDIS_PASSWORD": "secret"}
+    assert Settings.load(**where, **given).state_db_beside_audio == database
