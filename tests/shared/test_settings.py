@@ -1,3 +1,7 @@
+"""The addresses that follow from the settings."""
+
+from __future__ import annotations
+
 import pytest
 
 from shared.settings import Settings

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -32,6 +33,8 @@ R = TypeVar("R")
 _FORK, _WAIT = b"fork", b"wait "
 _MESSAGE_BYTES = 65_536
 _STOPS = {signal.SIGINT, signal.SIGTERM}
+# The end of a process takes a processor for a millisecond, which the answer's way to its listener needs more.
+_LINGER_S = 0.03
 _HERE = str(Path(__file__).parents[2])
 
 _waited_for: dict[int, _Copy] = {}
@@ -300,6 +303,7 @@ def _answer(pipe: Connection, work: Callable[..., object], limit_s: int) -> NoRe
         try:
             args, kwargs = pipe.recv()
         except EOFError:
+            time.sleep(_LINGER_S)
             os._exit(os.EX_OK)
         signal.alarm(limit_s)
         try:
