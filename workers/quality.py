@@ -23,6 +23,7 @@ How long a text may take is told in `workers.durations`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ def measure(chunk: AudioChunk) -> Measures:
     size = round(_FRAME_S * rate_hz)
     frames = samples[: len(samples) // size * size].reshape(-1, size)
     levels = _levels_dbfs(frames)
-    loud_dbfs = float(np.percentile(levels, 95)) if len(levels) else SILENCE_DBFS
+    loud_dbfs = _percentile(levels, 95) if len(levels) else SILENCE_DBFS
     is_silent = levels <= max(SILENCE_DBFS, loud_dbfs - _SILENT_BELOW_LOUD_DB)
     sounding = np.flatnonzero(~is_silent)
     share, flat = _at_peak(samples)
@@ -223,6 +224,12 @@ def _levels_dbfs(frames: NDArray[np.float32]) -> NDArray[np.float64]:
     return levels
 
 
+def _percentile(values: NDArray[np.float64], share: float) -> float:
+    """Give what `numpy.percentile` does, which takes 30 µs to get going."""
+    ranks = np.arange(len(values))
+    return float(np.interp(share / 100 * ranks[-1], ranks, np.sort(values)))
+
+
 def _at_peak(samples: NDArray[np.float32]) -> tuple[float, int]:
     """Give the share of samples at the sound's own peak, and how many of them there are on end."""
     heights = np.abs(samples)
@@ -233,5 +240,5 @@ def _at_peak(samples: NDArray[np.float32]) -> tuple[float, int]:
 def _longest(is_so: NDArray[np.bool_]) -> int:
     """Give the length of the longest run of true values."""
     where = np.flatnonzero(is_so)
-    ends = np.flatnonzero(np.diff(where) > 1) + 1
-    return int(np.diff(ends, prepend=0, append=len(where)).max())
+    ends = [0, *(np.flatnonzero(where[1:] > where[:-1] + 1) + 1).tolist(), len(where)]
+    return max(end - start for start, end in pairwise(ends))
