@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -78,21 +77,28 @@ class Jobs:
         return self.find(job.id)
 
     def wait(self, job: Job, timeout_s: float) -> Job | None:
-        """Give the job once it has ended, or as it is after `timeout_s`; None when too many wait already."""
+        """Give a job that was read just now once it has ended, with its audio, or as it is after `timeout_s`.
+
+        None when too many wait already.
+        """
         until = time.monotonic() + timeout_s
-        try:
-            *_, job = self.follow(job, every_s=timeout_s, until=until, end_only=True)
-        except QueueFull:
+        if job.status.has_ended:
+            return job
+        if not self.waiters.acquire(blocking=False):
             return None
+        try:
+            with self.transitions.watching(job.rendering_id, end_only=True) as ended:
+                while not job.status.has_ended and (left_s := until - time.monotonic()) > 0:
+                    _wait_for(ended, job, left_s)
+                    job = _kept(self._ledger.with_audio(job), job.id)
+        finally:
+            self.waiters.release()
         return job
 
-    def follow(
-        self, job: Job, *, every_s: float, until: float = math.inf, end_only: bool = False
-    ) -> Generator[Job]:
-        """Give the job now and after each change, until it has ended or `until` (monotonic, in seconds).
+    def follow(self, job: Job, *, every_s: float) -> Generator[Job]:
+        """Give the job now and after each change, until it has ended.
 
         It is given after `every_s` without a change, too, which makes up for an announcement that was lost.
-        With `end_only`, what it does before its end is no change, and at its end it comes with its audio.
 
         Raises:
             QueueFull: at the first step: it has not ended, and too many wait in this process already.
@@ -103,17 +109,13 @@ class Jobs:
         if not self.waiters.acquire(blocking=False):
             raise QueueFull("Too many requests wait here already.")
         try:
-            with self.transitions.watching(job.rendering_id, end_only=end_only) as moved:
+            with self.transitions.watching(job.rendering_id) as moved:
                 while True:
-                    moved.clear()
-                    now = self._ledger.with_audio(job) if end_only else self._ledger.job(job.id)
-                    job = _kept(now, job.id)
+                    job = self.find(job.id)
                     yield job
-                    left_s = until - time.monotonic()
-                    if job.status.has_ended or left_s <= 0:
+                    if job.status.has_ended:
                         return
-                    # Nobody announces that a job's own deadline has come.
-                    moved.wait(min(left_s, every_s, job.left_ms / 1000))
+                    _wait_for(moved, job, every_s)
         finally:
             self.waiters.release()
 
@@ -129,6 +131,12 @@ class Jobs:
         if audio is None:
             raise NotFound(f"The audio of job {job.id} is no longer kept.")
         return audio
+
+
+def _wait_for(event: threading.Event, job: Job, timeout_s: float) -> None:
+    """Return after the event, or at the job's own deadline, which nobody announces."""
+    event.wait(min(timeout_s, job.left_ms / 1000))
+    event.clear()
 
 
 def _kept(job: Job | None, job_id: str) -> Job:

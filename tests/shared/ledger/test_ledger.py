@@ -435,6 +435,23 @@ def test_who_waits_is_woken_by_the_end(ledger, every_redis):
     assert ledger.job(job_id).status is Status.SUCCEEDED
 
 
+def test_an_end_between_reading_and_watching_is_not_missed(ledger, every_redis):
+    _, first = submit(ledger, KEYS[0])
+    succeed(ledger, first.rendering_id)
+    reader = TransitionReader(every_redis.url(1))
+    with reader.watching(first.rendering_id, end_only=True) as finished:
+        assert finished.wait(10), "the first to watch is told of what was before"
+    _, second = submit(ledger, KEYS[1])
+    _, third = submit(ledger, KEYS[2])
+    with reader.watching(third.rendering_id, end_only=True) as finished:
+        for each in (second, third):
+            succeed(ledger, each.rendering_id)
+        assert finished.wait(10)
+        with reader.watching(second.rendering_id, end_only=True) as finished_before:
+            assert finished_before.is_set()
+    reader.close()
+
+
 def test_who_watches_is_told_of_claims_attempts_and_those_who_leave(ledger, every_redis):
     leaver, submitted = submit(ledger, KEYS[0])
     submit(ledger, KEYS[0])
