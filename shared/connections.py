@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import redis
 import structlog
@@ -72,29 +72,38 @@ def own_connection(client: redis.Redis) -> ConnectionInterface:
     return cast("ConnectionInterface", pool.connection_class(**pool.connection_kwargs))
 
 
-class Getter:
-    """GETs one key with as little around it as redis-py allows: a thread has a connection of its own.
+class Trip:
+    """The same commands at every call, in one round trip with as little around it as redis-py allows.
 
-    The client's own GET, with its pool and retries, takes twice as long.
+    A thread has a connection of its own. A client's own call, with its pool and retries, takes twice as long.
     """
 
-    def __init__(self, client: redis.Redis, name: str) -> None:
+    def __init__(self, client: redis.Redis, *commands: tuple[str | int, ...]) -> None:
         self._client = client
-        self._command = own_connection(client).pack_command("GET", name)
+        self._packed = own_connection(client).pack_commands(commands)
+        self._count = len(commands)
         self._own = threading.local()
 
-    def get(self) -> bytes | None:
-        """Ask the server.
+    def take(self) -> list[Any]:
+        """Give the answers.
 
         Raises:
             redis.ConnectionError: there is no connection any more; the next call makes a new one.
-            redis.RedisError: it failed otherwise.
+            redis.RedisError: one of the commands failed.
         """
         connection = getattr(self._own, "connection", None)
         if connection is None:
             connection = self._own.connection = own_connection(self._client)
-        connection.send_packed_command(self._command, check_health=False)
-        return cast("bytes | None", connection.read_response())
+        connection.send_packed_command(self._packed, check_health=False)
+        answers, refusals = [], []
+        for _ in range(self._count):  # all of them, so that none is left for the next call
+            try:
+                answers.append(connection.read_response())
+            except redis.ResponseError as error:
+                refusals.append(error)
+        if refusals:
+            raise refusals[0]
+        return answers
 
 
 @contextmanager

@@ -19,11 +19,11 @@ from collections import OrderedDict
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import redis
 
-from shared.connections import Getter, state_errors
+from shared.connections import Trip, state_errors
 from shared.errors import RequestError, StateUnavailable
 from shared.keys import ApiKey, ApiKeys, digest_of
 from shared.last_uses import LastUses
@@ -102,7 +102,7 @@ class Directory:
     ) -> None:
         self._redis = redis
         self._clock = clock
-        self._token = Getter(redis, EPOCH_KEY)
+        self._trip = Trip(redis, ("GET", EPOCH_KEY))
         self._era = 0
         self._last_epoch = _CHANGING
         self._last_read_at = self._silent_until = float("-inf")
@@ -113,8 +113,10 @@ class Directory:
         self._held_personalities = _Held[Personality]()
         self._held_keys = _Held[ApiKey]()
 
-    def read_epoch(self) -> bytes:
+    def read_epoch(self, read_token: Callable[[], bytes | None] | None = None) -> bytes:
         """Give what the other methods need; read it once a request, before them.
+
+        `read_token` reads it from Redis among other things, and raises redis-py's errors.
 
         Raises:
             StateUnavailable: Redis failed. After it kept one waiting, those who ask within the next moment
@@ -123,7 +125,7 @@ class Directory:
         if self._clock() < self._silent_until:
             raise StateUnavailable("The state Redis failed a moment ago; try again.")
         try:
-            token = self._current_token()
+            token = self._current_token(read_token or self._read_token)
         except StateUnavailable as error:
             self._era += 1
             if isinstance(error.__cause__, redis.TimeoutError):
@@ -175,13 +177,17 @@ class Directory:
         self.last_uses.note(key.id)
         return key
 
-    def _current_token(self) -> bytes:
+    def _read_token(self) -> bytes | None:
+        [token] = self._trip.take()
+        return cast("bytes | None", token)
+
+    def _current_token(self, read_token: Callable[[], bytes | None]) -> bytes:
         with state_errors():
             try:
-                token = self._token.get()
+                token = read_token()
             except redis.ConnectionError:  # the server was started again, perhaps without its last changes
                 self._era += 1
-                token = self._token.get()
+                token = read_token()
             if token is not None:
                 return token
             fresh = _fresh_token()

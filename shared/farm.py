@@ -19,6 +19,7 @@ from shared.database import Database
 from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
 from shared.errors import NotFound, QueueFull, RateLimited, retry_after_s
+from shared.glance import Glance
 from shared.jobs import Jobs
 from shared.keys import ApiKeys
 from shared.ledger import KEEP_LIVE_MS, Idempotency, Ledger, Result, Sweep, TransitionReader, log_fields
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from shared.keys import ApiKey
     from shared.ledger import Job
     from shared.models import SpeechRequest
+    from shared.presence import RollCall
     from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -58,6 +60,7 @@ class Farm:
     roster: Roster
     keys: ApiKeys
     directory: Directory
+    glance: Glance
     state: redis.Redis
     cache: AudioCache
     invalidations: Invalidations
@@ -90,6 +93,7 @@ class Farm:
         samples = SampleStore(settings.samples_url)
         ledger = Ledger.from_settings(settings, state)
         presence = Presence(state)
+        directory = Directory(database, state)
         return cls(
             settings=settings,
             router=Router.from_settings(settings),
@@ -98,7 +102,8 @@ class Farm:
             personalities=personalities,
             roster=Roster(personalities, Consents(database), samples, cache),
             keys=ApiKeys(database, changes),
-            directory=Directory(database, state),
+            directory=directory,
+            glance=Glance(state, directory),
             state=state,
             cache=cache,
             invalidations=Invalidations(settings.audio_url),
@@ -126,19 +131,27 @@ class Farm:
         self.invalidations.start()
         self.directory.last_uses.start()
 
-    def ask(self, request: SpeechRequest, *, caller: ApiKey, epoch: bytes) -> CachedAudio | Job:
-        """Give cached audio, or the job that will have it.
+    def ask(
+        self, request: SpeechRequest, *, caller: ApiKey, epoch: bytes, roll_call: RollCall
+    ) -> CachedAudio | Job:
+        """Give cached audio, or the job that will have it, by what the caller's glance has found.
 
         Raises:
             NotFound: the personality does not exist or is not active.
             NoVoiceSample, LanguageNotSupported: nobody here can speak it as asked.
             NoProvider, QueueFull, RateLimited, StateUnavailable: not now; no job was left behind.
         """
-        order = self._order(request, caller, epoch)
+        order = self._order(request, caller, epoch, roll_call)
         return self._look(order) or self._submit(order)
 
     def order(
-        self, request: SpeechRequest, *, caller: ApiKey, epoch: bytes, idempotency_key: str | None = None
+        self,
+        request: SpeechRequest,
+        *,
+        caller: ApiKey,
+        epoch: bytes,
+        roll_call: RollCall,
+        idempotency_key: str | None = None,
     ) -> tuple[Job, bool]:
         """Give a job in any case, and whether it is new work: on a hit it has succeeded already.
 
@@ -153,12 +166,17 @@ class Farm:
         first = idempotency and self.ledger.repeated(caller.id, idempotency)
         if first:
             return first, False
-        order = self._order(request, caller, epoch, idempotency)
+        order = self._order(request, caller, epoch, roll_call, idempotency)
         hit = self._look(order)
         return (self._keep(order, hit), False) if hit else (self._submit(order), True)
 
     def _order(
-        self, request: SpeechRequest, caller: ApiKey, epoch: bytes, idempotency: Idempotency | None = None
+        self,
+        request: SpeechRequest,
+        caller: ApiKey,
+        epoch: bytes,
+        roll_call: RollCall,
+        idempotency: Idempotency | None = None,
     ) -> Order:
         """Work out what a request comes to."""
         return Order.of(
@@ -166,7 +184,7 @@ class Farm:
             self.directory.personality(epoch, request.personality_id),
             digest=self.router.digest,
             owner=caller.id,
-            roll_call=self.presence.roll_call(),
+            roll_call=roll_call,
             idempotency=idempotency,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from shared.circuits import CIRCUITS, REASONS, CircuitState
 from shared.connections import state_errors
@@ -21,7 +21,7 @@ HEARTBEAT_S = 2.0
 # Three heartbeats and a little: a worker that has been silent for so long is taken for dead.
 LIVE_FOR_MS = 7_000
 
-_ROLL_CALL = """
+ROLL_CALL = """
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local answer = {now_ms, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'), redis.call('HGETALL', KEYS[2])}
@@ -30,6 +30,7 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', 'voice:workers', now_ms - ARGV
 end
 return answer
 """
+_KEYS = (CIRCUITS, REASONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,17 @@ class RollCall:
     """When each circuit that is not closed lets the next probe through, by provider."""
     reasons: Mapping[str, str]
     """Why each of them was opened."""
+
+    @classmethod
+    def of(cls, answer: Any) -> Self:
+        """Decode what the script `ROLL_CALL` gives."""
+        now_ms, circuits, reasons, *records = answer
+        return cls(
+            now_ms=now_ms,
+            workers=tuple(_worker(record) for record in records if record),
+            probes_ms={name: int(score) for name, score in _pairs(circuits)},
+            reasons=dict(_pairs(reasons)),
+        )
 
     def obstacle(self, provider: str) -> PassedOver | None:
         """Tell why a provider cannot take work; None when it can."""
@@ -94,7 +106,7 @@ class Presence:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._roll_call = redis.register_script(_ROLL_CALL)
+        self._roll_call = redis.register_script(ROLL_CALL)
         self._stats = ProviderStats(redis)
 
     def beat(self, worker: Worker) -> None:
@@ -116,14 +128,7 @@ class Presence:
     def roll_call(self) -> RollCall:
         """Find out who can take work, in one round trip."""
         with state_errors():
-            found = cast("list[Any]", self._roll_call([CIRCUITS, REASONS], [LIVE_FOR_MS]))
-        now_ms, circuits, reasons, *records = found
-        return RollCall(
-            now_ms=now_ms,
-            workers=tuple(_worker(record) for record in records if record),
-            probes_ms={name: int(score) for name, score in _pairs(circuits)},
-            reasons=dict(_pairs(reasons)),
-        )
+            return RollCall.of(self._roll_call(_KEYS, [LIVE_FOR_MS]))
 
     def workers(self) -> tuple[Worker, ...]:
         """Give every live worker."""
@@ -152,6 +157,11 @@ class Presence:
     def _now_ms(self) -> int:
         seconds, microseconds = self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def roll_call_command(redis: Redis) -> tuple[str | int, ...]:
+    """Give the command that runs the script `ROLL_CALL`, once the server knows it."""
+    return ("EVALSHA", redis.register_script(ROLL_CALL).sha, len(_KEYS), *_KEYS, LIVE_FOR_MS)
 
 
 @lru_cache(256)  # it stays the same from one heartbeat to the next, and every miss asks

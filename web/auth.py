@@ -27,8 +27,10 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _DASHBOARD = ApiKey(ADMIN_ID, "dashboard", Scope.ADMIN)
 
 
-def requires(scope: Scope) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
-    """Guard a view: sets `g.caller` and `g.epoch`.
+def requires(
+    scope: Scope, *, to_be_spoken: bool = False
+) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
+    """Guard a view: sets `g.caller` and `g.epoch`; for what may have `to_be_spoken`, `g.roll_call`, too.
 
     Raises:
         Unauthorized: no valid key or session.
@@ -39,7 +41,11 @@ def requires(scope: Scope) -> Callable[[Callable[P, ResponseReturnValue]], Calla
     def guard(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            g.epoch = request.environ[EPOCH] = farm().directory.read_epoch()
+            if to_be_spoken:
+                g.epoch, g.roll_call = farm().glance.take()
+            else:
+                g.epoch = farm().directory.read_epoch()
+            request.environ[EPOCH] = g.epoch
             g.caller = _caller(g.epoch)
             if not g.caller.scope.allows(scope):
                 raise Forbidden(f"This needs a key of scope {scope}; yours is {g.caller.scope}.")

@@ -39,11 +39,13 @@ log = structlog.get_logger()
 
 
 @blueprint.post("/api/voice/jobs")
-@requires(Scope.SPEAK)
+@requires(Scope.SPEAK, to_be_spoken=True)
 def create() -> Response:
     """Answer with a job: one that has succeeded already when the cache holds the audio."""
     key = idempotency_key()
-    job, is_new = farm().order(speech_request(), caller=g.caller, epoch=g.epoch, idempotency_key=key)
+    job, is_new = farm().order(
+        speech_request(), caller=g.caller, epoch=g.epoch, roll_call=g.roll_call, idempotency_key=key
+    )
     g.cache_status = CACHE_STATUS[job.how]
     # New work is accepted, however quickly it may have been done since.
     return accepted(job) if is_new or not job.status.has_ended else _located(_shown(job))

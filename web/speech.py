@@ -22,17 +22,18 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @blueprint.post("/api/voice/synthesize")
-@requires(Scope.SPEAK)
+@requires(Scope.SPEAK, to_be_spoken=True)
 def synthesize() -> Response:
     """Answer with audio from the cache, or with a job, or wait for it as long as the caller prefers."""
     queried_s, preferred_s = queried_wait_s(), preferred_wait_s()
     wait_s = preferred_s if queried_s is None else queried_s
     asked, key = speech_request(), idempotency_key()
     answer: CachedAudio | Job
+    about = {"caller": g.caller, "epoch": g.epoch, "roll_call": g.roll_call}
     if key:  # it stands for a job, so there must be one
-        answer, is_new = farm().order(asked, caller=g.caller, epoch=g.epoch, idempotency_key=key)
+        answer, is_new = farm().order(asked, idempotency_key=key, **about)
     else:
-        answer, is_new = farm().ask(asked, caller=g.caller, epoch=g.epoch), True
+        answer, is_new = farm().ask(asked, **about), True
     if isinstance(answer, CachedAudio):
         g.cache_status, g.applied_s = "HIT", wait_s
         return cached_audio(answer)
