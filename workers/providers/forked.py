@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -33,8 +32,6 @@ R = TypeVar("R")
 _FORK, _WAIT = b"fork", b"wait "
 _MESSAGE_BYTES = 65_536
 _STOPS = {signal.SIGINT, signal.SIGTERM}
-# The end of a process takes a processor for a millisecond, which the answer's way to its listener needs more.
-_LINGER_S = 0.03
 _HERE = str(Path(__file__).parents[2])
 
 _waited_for: dict[int, _Copy] = {}
@@ -46,7 +43,8 @@ class ForkedFunction(Generic[P, R]):
 
     The process is kept from call to call; a call that crashes it or takes too long ends it, and the next gets
     a new one. With `always_fresh` every call has a process in which no other was; it was made during the call
-    before, so that nobody waits for a fork.
+    before, so that nobody waits for a fork, and is ended during one after, as its end takes a processor for a
+    millisecond, which the answer's way to its listener needs.
 
     The function is pickled, as a name in its module or a method of something that can be pickled, and loaded
     once, in the server that is forked. Its arguments and its answers are pickled, too.
@@ -59,6 +57,7 @@ class ForkedFunction(Generic[P, R]):
         self._lock = Lock()
         self._server: _ForkServer | None = None
         self._idle: list[_Copy] = []
+        self._spent: list[_Copy] = []
 
     def start(self) -> None:
         """Have the function loaded and the first process made; all end with this object or process."""
@@ -78,22 +77,21 @@ class ForkedFunction(Generic[P, R]):
                     copy = self._fresh()
         with _at_work(copy):
             copy.ask(args, kwargs)
-            self._have_one_ready()
+            self._prepare()
             answer = copy.answer()
         if answer is None:
             raise self._failure(copy)
-        if self._always_fresh:
-            copy.close()
-        else:
-            self._idle.append(copy)
+        (self._spent if self._always_fresh else self._idle).append(copy)
         is_well, given = answer
         if not is_well:
             raise EngineFailed(given)
         return cast("R", given)
 
-    def _have_one_ready(self) -> None:
-        """Order a copy for the next call, while this one is answered and not before it was asked."""
+    def _prepare(self) -> None:
+        """Order a copy for the next call and end spent ones, while this call is answered."""
         with self._lock, suppress(OSError):
+            while self._spent:
+                self._spent.pop().close()
             if self._server and not self._idle:
                 self._server.order()
 
@@ -303,7 +301,6 @@ def _answer(pipe: Connection, work: Callable[..., object], limit_s: int) -> NoRe
         try:
             args, kwargs = pipe.recv()
         except EOFError:
-            time.sleep(_LINGER_S)
             os._exit(os.EX_OK)
         signal.alarm(limit_s)
         try:
