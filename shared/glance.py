@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
 
 class Glance:
-    """`Directory.read_epoch` and `Presence.roll_call` together; threads may share it."""
+    """`Directory.read_epoch` and `Presence.roll_call` together; threads may share it.
+
+    It can be begun before it is needed, so that nobody waits for Redis while there is something else to do.
+    """
 
     def __init__(self, redis: Redis, directory: Directory) -> None:
         self._redis = redis
         self._directory = directory
         self._trip = Trip(redis, ("GET", EPOCH_KEY), roll_call_command(redis))
+
+    def begin(self) -> None:
+        """Ask, for a `take` of this thread that comes a moment later."""
+        self._trip.begin()
 
     def take(self) -> tuple[bytes, RollCall]:
         """Give the epoch and the roll call.

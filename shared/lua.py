@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from redis import Redis
-    from redis.client import Pipeline
     from redis.commands.core import Script
+
+    from shared.connections import Command, Line
 
 # What is too large to go through a script is sent as a draft, which lives so long until a script takes it.
 DRAFT_MS = 10_000
@@ -25,30 +26,21 @@ def load_script(redis: Redis, package: str, name: str) -> Script:
     return redis.register_script("\n".join(source))
 
 
-def run_piped(
-    redis: Redis,
+def run_script(
+    line: Line,
     script: Script,
-    args: Sequence[str | int],
-    *,
-    before: Callable[[Pipeline], object] = lambda _: None,
-    after: Callable[[Pipeline], object] = lambda _: None,
+    *args: str | int,
+    before: Sequence[Command] = (),
+    after: Sequence[Command] = (),
 ) -> list[Any]:
-    """Run a script, and what is queued `before` and `after` it, in one round trip; give all answers.
+    """Run a script, and the commands `before` and `after` it, in one round trip; give all answers.
 
-    For values of many kilobytes, which a script copies when it takes or gives them. Where the server does not
-    know the script yet, all of it is sent again, so the commands must be such as may come twice. (A script of
-    redis-py's in a pipeline asks the server every time whether it is known.)
+    Such commands are for values of many kilobytes, which a script copies when it takes or gives them. Where
+    the server does not know the script yet, all of it is sent again, so they must be such as may come twice.
     """
-
-    def run() -> list[Any]:
-        with redis.pipeline(transaction=False) as pipe:
-            before(pipe)
-            pipe.evalsha(script.sha, 0, *args)
-            after(pipe)
-            return pipe.execute()
-
+    commands = [*before, ("EVALSHA", script.sha, 0, *args), *after]
     try:
-        return run()
+        return line.ask(*commands)
     except NoScriptError:
-        redis.script_load(script.script)
-        return run()
+        script.registered_client.script_load(script.script)
+        return line.ask(*commands)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from python_stretch import Signalsmith
 
-from shared.errors import BrokenAudio, EngineFailed
+from shared.errors import BrokenAudio, EngineFailed, SilentAudio
 from workers.provider import AudioChunk
 
 if TYPE_CHECKING:
@@ -64,6 +64,19 @@ def numeric(chunk: AudioChunk) -> AudioChunk:
     if not is_number.all():
         bad, count = len(is_number) - int(is_number.sum()), len(is_number)
         raise BrokenAudio(f"{bad} of the {count} samples that the engine gave are no numbers")
+    return chunk
+
+
+def audible(chunk: AudioChunk) -> AudioChunk:
+    """Give the chunk itself.
+
+    Raises:
+        BrokenAudio: a sample is no number.
+        SilentAudio: nothing can be heard.
+    """
+    if not is_audible(numeric(chunk)):
+        length_s = len(chunk.samples) / chunk.sample_rate_hz
+        raise SilentAudio(f"nothing can be heard in {length_s:.2f} s of sound")
     return chunk
 
 

@@ -10,9 +10,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from shared.errors import SilentAudio
 from shared.models import AudioFormat
-from workers.audio import duration_ms, is_audible, numeric
+from workers.audio import audible, duration_ms
 from workers.provider import AudioChunk
 
 if TYPE_CHECKING:
@@ -83,10 +82,8 @@ def encode(chunk: AudioChunk, audio_format: AudioFormat) -> Encoded:
         BrokenAudio: a sample is no number.
         SilentAudio: nothing can be heard.
     """
-    if not is_audible(numeric(chunk)):
-        raise SilentAudio("the engine gave only silence")
     encoding = _ENCODINGS[audio_format]
-    sound = _at_rate(chunk, encoding.rate_for(chunk.sample_rate_hz))
+    sound = _at_rate(audible(chunk), encoding.rate_for(chunk.sample_rate_hz))
     file = BytesIO()
     soundfile.write(
         file,

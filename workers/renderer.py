@@ -152,40 +152,44 @@ class Renderer:
     def _speak(self, work: _Work, lease: Lease) -> Audio:
         """Let the provider speak, and once more where its sound was refused and may be better then."""
         try:
-            sound = self._sound(work, lease, seed=0)
+            return self._speak_once(work, lease, seed=0)
         except BadAudio as refusal:
             if not self.engine.spec.is_random:
                 raise
             log.warning("sound_refused", code=refusal.code, detail=refusal.detail)
             self._outcomes.refused(self.name, refusal.code)
             work.refusals.append(self._failure(work, refusal))
-            sound = self._sound(work, lease, seed=1)
-        utterance = work.claim.utterance
-        encoded = encode(sound, utterance.format)
-        return Audio(
-            data=encoded.data,
-            format=utterance.format,
-            provider=self.name,
-            duration_ms=encoded.duration_ms,
-            sample_rate_hz=encoded.sample_rate_hz,
-            degraded=work.claim.chain.index(self.name) > 0,
-        )
+            return self._speak_once(work, lease, seed=1)
 
-    def _sound(self, work: _Work, lease: Lease, *, seed: int) -> AudioChunk:
-        """Give speech that may be cached and sent."""
+    def _speak_once(self, work: _Work, lease: Lease, *, seed: int) -> Audio:
+        """Give speech that may be cached and sent; it is on its way while it is judged."""
+        claim = work.claim
 
         def chunks() -> Iterator[AudioChunk]:
-            for chunk in work.meter.measure(self.engine.synthesize(work.claim.utterance, seed=seed)):
+            for chunk in work.meter.measure(self.engine.synthesize(claim.utterance, seed=seed)):
                 lease.check()
                 yield chunk
 
         try:
             sound = join(chunks())
-            judge(sound, work.claim.utterance)
+            audio = self._encode(sound, claim)
+            self._cache.send_ahead(claim.cache_key, audio)
+            judge(sound, claim.utterance)
         except ProviderError:
             lease.check()  # it may have been ended
             raise
-        return sound
+        return audio
+
+    def _encode(self, sound: AudioChunk, claim: Claim) -> Audio:
+        encoded = encode(sound, claim.utterance.format)
+        return Audio(
+            data=encoded.data,
+            format=claim.utterance.format,
+            provider=self.name,
+            duration_ms=encoded.duration_ms,
+            sample_rate_hz=encoded.sample_rate_hz,
+            degraded=claim.chain.index(self.name) > 0,
+        )
 
     def _cache_audio(self, claim: Claim, audio: Audio) -> bool:
         """Tell whether the cache holds it now; where it does not, the job alone keeps it."""

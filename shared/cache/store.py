@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self, cast
 
+import redis
+
 from shared.cache.requests import RequestCounter
-from shared.lua import DRAFT_MS, load_script, run_piped
+from shared.connections import Line
+from shared.lua import DRAFT_MS, load_script, run_script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redis import Redis
-    from redis.client import Pipeline
-
+    from shared.connections import Command
     from shared.models import Audio, Utterance
     from shared.settings import Settings
 
@@ -78,6 +81,27 @@ class CacheStats:
         return round(100 * self.hits / self.total_requests, 2) if self.total_requests else 0.0
 
 
+class _Ahead:
+    """Sends drafts, each thread one at a time, and is told later whether they have come."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._own = threading.local()
+
+    def send(self, draft: str, data: bytes) -> None:
+        with suppress(redis.RedisError):
+            self._line.forget()
+            self._own.draft = draft
+            self._line.send(self._line.pack(_sending(draft, data)), 1)
+
+    def has_brought(self, draft: str) -> bool:
+        """Tell whether this draft was sent last and has come."""
+        try:
+            return self._line.read() == [b"OK"] and bool(self._own.draft == draft)
+        except redis.RedisError:
+            return False
+
+
 class AudioCache:
     """Encoded audio by cache key.
 
@@ -86,29 +110,31 @@ class AudioCache:
 
     def __init__(
         self,
-        redis: Redis,
+        client: redis.Redis,
         *,
         ttl_s: float,
         degraded_ttl_s: float,
         max_size_bytes: int,
         state_db: str | None = None,
     ) -> None:
-        """Keep audio in `redis`; `state_db` is the ledger's database, if that is on the same server."""
-        self._redis = redis
+        """Keep audio in the `client`'s database; `state_db` is the ledger's, if it is on the same server."""
+        self._redis = client
         self._state_db = state_db
-        self.requests = RequestCounter(redis)
+        self._line = Line(client)
+        self._ahead = _Ahead(self._line)
+        self.requests = RequestCounter(client)
         self.ttl_s = ttl_s
         self._degraded_ttl_s = degraded_ttl_s
         self._max_size_bytes = max_size_bytes
         self._scripts = {
-            name: load_script(redis, "shared.cache", name) for name in ("store", "drop", "extend", "tally")
+            name: load_script(client, "shared.cache", name) for name in ("store", "drop", "extend", "tally")
         }
 
     @classmethod
-    def from_settings(cls, settings: Settings, redis: Redis) -> Self:
+    def from_settings(cls, settings: Settings, client: redis.Redis) -> Self:
         """Make the cache that the settings describe."""
         return cls(
-            redis,
+            client,
             ttl_s=settings.cache_ttl_days * 86_400,
             degraded_ttl_s=settings.degraded_ttl_seconds,
             max_size_bytes=int(settings.cache_max_size_mb * 1_000_000),
@@ -117,8 +143,7 @@ class AudioCache:
 
     def look(self, key: str) -> CachedAudio | None:
         """Give the entry under a key, to somebody who asked for it."""
-        halves = self._redis.mget(f"voice:audio:{key}", f"voice:metadata:{key}")
-        data, about = cast("list[bytes | None]", halves)
+        [[data, about]] = self._line.ask(("MGET", f"voice:audio:{key}", f"voice:metadata:{key}"))
         metadata = about and Metadata.from_json(about)
         if data is None or not metadata:
             return None
@@ -155,10 +180,19 @@ class AudioCache:
                 held += [halves == 2 for halves in pipe.execute()]  # noqa: PLR2004  an entry has two
         return held
 
+    def send_ahead(self, key: str, audio: Audio) -> None:
+        """Send audio that this thread may `store` next, without waiting for the answer.
+
+        What fails is for `store` to mend; what is not stored expires soon.
+        """
+        if len(audio.data) <= self._max_size_bytes:
+            self._ahead.send(_draft(key, audio), audio.data)
+
     def store(self, key: str, utterance: Utterance, audio: Audio, *, copy_as: str = "") -> bool:
         """Keep audio for its time to live; False when it is too large for an entry or its voice is gone.
 
-        The ledger gets a copy under the key `copy_as`, if it is on the same server; it expires soon.
+        The audio is sent, unless this thread has sent it ahead. The ledger gets a copy under the key
+        `copy_as`, if it is on the same server; it expires soon.
         """
         if len(audio.data) > self._max_size_bytes:
             return False
@@ -174,7 +208,7 @@ class AudioCache:
             sha256=audio.sha256,
             expires_ms=int((time.time() + ttl_s) * 1000),
         )
-        draft = f"voice:draft:{key}:{metadata.sha256}"
+        draft = _draft(key, audio)
         args = (
             key,
             utterance.personality_id,
@@ -184,14 +218,16 @@ class AudioCache:
             metadata.sha256,
             metadata.voice_revision,
         )
+        copying: list[Command] = []
+        if copy_as and self._state_db is not None:
+            copying = [("COPY", draft, copy_as, "DB", self._state_db, "REPLACE")]
 
-        def send(pipe: Pipeline) -> None:
-            pipe.set(draft, audio.data, px=DRAFT_MS)
-            if copy_as and self._state_db is not None:
-                pipe.copy(draft, copy_as, self._state_db, replace=True)
+        def take(*before: Command) -> bool:
+            *_, stored = run_script(self._line, self._scripts["store"], *args, before=[*before, *copying])
+            return bool(stored)
 
-        *_, stored = run_piped(self._redis, self._scripts["store"], args, before=send)
-        return bool(stored)
+        # One that was sent ahead may have expired since.
+        return (self._ahead.has_brought(draft) and take()) or take(_sending(draft, audio.data))
 
     def drop(self, personality_id: str, *, oldest_revision: int = 0) -> int:
         """Delete every entry of a personality; says how many there were.
@@ -222,3 +258,11 @@ class AudioCache:
             int(values.get(name, 0)) for name in (b"hits", b"misses", b"coalesced", b"sets")
         )
         return CacheStats(hits, misses, coalesced, sets, entries, size)
+
+
+def _draft(key: str, audio: Audio) -> str:
+    return f"voice:draft:{key}:{audio.sha256}"
+
+
+def _sending(draft: str, data: bytes) -> Command:
+    return ("SET", draft, data, "PX", DRAFT_MS)

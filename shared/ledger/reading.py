@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from shared.connections import state_errors
+from shared.connections import Line, state_errors
 from shared.ledger.attempts import parse_attempts
 from shared.ledger.records import Failure, Job, Result, Status, derive_status
-from shared.lua import load_script, run_piped
+from shared.lua import load_script, run_script
 from shared.models import SpeechRequest
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ class JobReader:
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
+        self._line = Line(redis)
         self.frozen_ms: int | None = None
         self._read = load_script(redis, "shared.ledger", "read")
 
@@ -134,11 +135,10 @@ class JobReader:
 
     def with_audio(self, job: Job) -> Job | None:
         """Give a job as it stands now, with the audio of its rendering once that has succeeded."""
-        key = audio_key(job.rendering_id)
         with state_errors():
             # The audio after the job: once that has succeeded, it is there.
-            answer, audio = run_piped(
-                self.redis, self._read, [self._frozen, job.id], after=lambda pipe: pipe.get(key)
+            answer, audio = run_script(
+                self._line, self._read, self._frozen, job.id, after=[("GET", audio_key(job.rendering_id))]
             )
         for standing in self._standings([job.id], answer):
             now = standing.describe(job.request)
@@ -195,7 +195,8 @@ class JobReader:
 
     def _look(self, job_ids: Sequence[str]) -> list[Standing]:
         """Give those of the jobs that are kept, in their order."""
-        return self._standings(job_ids, self._read(args=[self._frozen, *job_ids]))
+        [answer] = run_script(self._line, self._read, self._frozen, *job_ids)
+        return self._standings(job_ids, answer)
 
     @property
     def _frozen(self) -> str | int:

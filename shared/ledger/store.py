@@ -12,7 +12,7 @@ from shared.ledger.attempts import join_attempts
 from shared.ledger.reading import Standing, Submitted
 from shared.ledger.records import Claim, Waiting, rendering_id
 from shared.ledger.results import ResultStore
-from shared.lua import DRAFT_MS, load_script, run_piped
+from shared.lua import DRAFT_MS, load_script, run_script
 from shared.priorities import Priority
 from shared.turns import LOSSES_PER_PROVIDER, next_turn
 
@@ -76,7 +76,8 @@ class Ledger(ResultStore):
 
     def _run(self, name: str, *arguments: str | int) -> Any:
         with state_errors():
-            return self._scripts[name](args=[self._frozen, *arguments])
+            [answer] = run_script(self._line, self._scripts[name], self._frozen, *arguments)
+            return answer
 
     def submit(
         self,
@@ -276,11 +277,12 @@ class Ledger(ResultStore):
             state = self._run("finish", *arguments)
         if state == _NO_AUDIO:
             with state_errors():
-                _, state = run_piped(
-                    self.redis,
+                _, state = run_script(
+                    self._line,
                     self._scripts["finish"],
-                    [self._frozen, *arguments],
-                    before=lambda pipe: pipe.set(claim.draft, data, px=DRAFT_MS),
+                    self._frozen,
+                    *arguments,
+                    before=[("SET", claim.draft, data, "PX", DRAFT_MS)],
                 )
         return bool(state == b"succeeded")
 

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from shared.connections import Trip, front_client
+from shared.connections import front_client
 from shared.database import Database
 from shared.directory import EPOCH_KEY, Directory
 from shared.errors import StateUnavailable
@@ -68,12 +68,33 @@ def test_a_server_that_was_started_again_begins_a_new_epoch(tmp_path, every_redi
         assert roll_call.workers == ()
 
 
-def test_a_refused_command_leaves_the_answers_in_their_places(every_redis):
-    client = every_redis.client(1)
-    client.set("text", "a")
-    trip = Trip(client, ("INCR", "text"), ("GET", "text"))
-    for _ in range(2):
-        with pytest.raises(Exception, match="not an integer"):
-            trip.take()
-    client.set("text", "1")
-    assert trip.take() == [2, b"2"]
+def test_one_that_was_begun_and_not_taken_is_not_taken_for_the_next(glance, every_redis):
+    glance.begin()
+    glance.begin()
+    every_redis.client(1).set(EPOCH_KEY, b"later")
+    glance.begin()
+    assert glance.take()[0].startswith(b"later ")
+    every_redis.client(1).set(EPOCH_KEY, b"")
+    assert glance.take()[0] == b"", "it is asked for each time"
+
+
+@pytest.mark.parametrize("begins", ["before the end", "after it", "not at all"])
+def test_one_that_a_restart_interrupts_begins_a_new_epoch(tmp_path, every_redis, begins):
+    with (
+        running_redis(every_redis.binary, tmp_path / "redis") as server,
+        closing(Database(f"sqlite:///{tmp_path}/never_opened.sqlite3")) as database,
+    ):
+        client = front_client(server.url(1))
+        glance = Glance(client, Directory(database, client))
+        before, _ = glance.take()
+        server.client(1).config_set("appendfsync", "always")
+        server.client(1).set("something", 1)
+        if begins == "before the end":
+            server.pause()
+            glance.begin()
+        server.kill()
+        server.start()
+        if begins == "after it":
+            glance.begin()
+        assert server.client(1).get(EPOCH_KEY) == before.partition(b" ")[0], "the token is the same"
+        assert glance.take()[0] not in {before, b""}

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.cache import AudioCache
+from shared.connections import worker_client
 from shared.models import Audio, AudioFormat, Fallback, Quality, Utterance
+from tests.servers import running_redis
 
 MARCEL = "00000000-0000-0000-0001-000000000001"
 SHANTE = "00000000-0000-0000-0001-000000000002"
@@ -60,6 +62,42 @@ def test_a_ledger_on_the_same_server_gets_a_copy_that_expires_soon(every_redis):
     assert state.get("copy") == b"another", "what an earlier try has left is replaced"
     assert not beside.store(KEYS[2], utterance(), audio(b"x" * 11), copy_as="none")
     assert not state.exists("none")
+
+
+def test_audio_that_was_sent_ahead_is_not_sent_again(cache, redis):
+    large = audio(b"x" * 9_000)
+    cache.store(KEYS[1], utterance(), audio())  # the server learns the script
+    redis.config_resetstat()
+    cache.send_ahead(KEYS[0], large)
+    assert cache.store(KEYS[0], utterance(), large)
+    assert 9_000 < redis.info("stats")["total_net_input_bytes"] < 12_000
+    assert cache.look(KEYS[0]).data == large.data
+    assert not redis.keys("voice:draft:*")
+
+
+@pytest.mark.parametrize("between", ["other audio", "another key", "a look", "a restart", "its expiry"])
+def test_whatever_was_sent_ahead_what_is_stored_is_stored(tmp_path, every_redis, between):
+    with running_redis(every_redis.binary, tmp_path) as server:
+        client = worker_client(server.url(2))
+        cache = AudioCache(client, ttl_s=1000, degraded_ttl_s=100, max_size_bytes=10_000, state_db="1")
+        cache.send_ahead(KEYS[0], audio(b"refused" if between == "other audio" else b"good"))
+        if between == "another key":
+            cache.send_ahead(KEYS[1], audio(b"good"))
+        elif between == "a look":
+            assert cache.look(KEYS[0]) is None
+        elif between == "a restart":
+            server.kill()
+            server.start()
+            client.flushall()
+        elif between == "its expiry":
+            client.flushdb()
+        assert cache.store(KEYS[0], utterance(), audio(b"good"), copy_as="copy")
+        assert cache.look(KEYS[0]).data == server.client(1).get("copy") == b"good"
+
+
+def test_what_is_too_large_to_be_kept_is_not_sent_ahead(cache, redis):
+    cache.send_ahead(KEYS[0], audio(b"x" * 10_001))
+    assert not redis.keys("*")
 
 
 @pytest.mark.parametrize("half", ["audio", "metadata"])

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.connections import worker_client
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited, StateUnavailable
 from shared.ledger import Attempt, Idempotency, Status, TransitionReader
 from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
@@ -475,7 +476,7 @@ def test_who_watches_is_told_of_claims_attempts_and_those_who_leave(ledger, ever
 
 def test_who_waits_survives_a_restart_of_redis(tmp_path, every_redis):
     with running_redis(every_redis.binary, tmp_path) as server:
-        ledger = make_ledger(server.client(1))
+        ledger = make_ledger(worker_client(server.url(1)))
         job_id, submitted = submit(ledger, KEYS[0])
         reader = TransitionReader(server.url(1))
         with reader.watching(submitted.rendering_id) as finished:

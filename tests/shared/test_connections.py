@@ -1,0 +1,87 @@
+"""A thread's own line to a server."""
+
+from __future__ import annotations
+
+import os
+from threading import Thread
+
+import pytest
+import redis
+
+from shared.connections import Line, Trip, front_client, worker_client
+from tests.servers import running_redis
+
+
+@pytest.fixture
+def line(every_redis) -> Line:
+    return Line(every_redis.client(1))
+
+
+def test_answers_come_in_their_order(line):
+    line.send(line.pack(("SET", "a", b"\0\r\n", "PX", 9_000)), 1)
+    line.send(line.pack(("GET", "a"), ("STRLEN", "a")), 2)
+    assert line.read() == [b"OK", b"\0\r\n", 3]
+    assert line.read() == []
+
+
+def test_what_nobody_has_read_is_not_taken_for_what_is_asked(line):
+    line.send(line.pack(("PING",), ("NO SUCH COMMAND",)), 2)
+    assert line.ask(("ECHO", "here")) == [b"here"]
+
+
+def test_a_refusal_leaves_the_other_answers_in_their_places(line):
+    line.ask(("SET", "text", "a"))
+    for _ in range(2):
+        with pytest.raises(redis.ResponseError, match="not an integer"):
+            line.ask(("GET", "text"), ("INCR", "text"), ("GET", "text"))
+    assert line.ask(("GET", "text")) == [b"a"]
+
+
+def test_threads_and_forks_have_connections_of_their_own(line):
+    ids = line.ask(("CLIENT ID",))
+    thread = Thread(target=lambda: ids.extend(line.ask(("CLIENT ID",))))
+    thread.start()
+    thread.join()
+    ours, theirs = os.pipe()
+    if (pid := os.fork()) == 0:
+        os.write(theirs, b"%d" % line.ask(("CLIENT ID",))[0])
+        os._exit(0)
+    os.waitpid(pid, 0)
+    ids.append(int(os.read(ours, 100)))
+    assert line.ask(("CLIENT ID",)) == ids[:1]
+    assert len(set(ids)) == 3
+    for end in (ours, theirs):
+        os.close(end)
+
+
+@pytest.mark.parametrize("make_client", [front_client, worker_client])
+def test_a_lost_connection_is_made_anew(tmp_path, every_redis, make_client):
+    with running_redis(every_redis.binary, tmp_path) as server:
+        line = Line(make_client(server.url(1)))
+        line.ask(("PING",))
+        server.kill()
+        server.start()
+        assert line.ask(("ECHO", "back")) == [b"back"]
+
+
+def test_a_front_is_told_soon_of_a_server_that_hangs_and_gets_no_late_answer(tmp_path, every_redis):
+    with running_redis(every_redis.binary, tmp_path) as server:
+        line = Line(front_client(server.url(1), timeout_s=0.1))
+        line.ask(("PING",))
+        server.pause()
+        with pytest.raises(redis.TimeoutError):
+            line.ask(("ECHO", "late"))
+        server.resume()
+        assert line.ask(("ECHO", "new")) == [b"new"]
+
+
+def test_a_trip_that_was_begun_tells_when_it_is_taken_what_went_wrong(tmp_path, every_redis):
+    with running_redis(every_redis.binary, tmp_path) as server:
+        trip = Trip(front_client(server.url(1)), ("PING",))
+        assert trip.take() == [b"PONG"]
+        server.kill()
+        trip.begin()
+        with pytest.raises(redis.ConnectionError):
+            trip.take()
+        server.start()
+        assert trip.take() == [b"PONG"]
