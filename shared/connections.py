@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import redis
 import structlog
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from shared.errors import StateUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from redis.connection import AbstractConnection
 
@@ -75,47 +77,76 @@ def own_connection(client: redis.Redis) -> AbstractConnection:
     return cast("AbstractConnection", pool.connection_class(**pool.connection_kwargs))
 
 
+@dataclass(slots=True)
+class _End:
+    """A thread's end of a line."""
+
+    connection: AbstractConnection
+    pid: int
+    unread: int = 0
+
+    def hang_up(self) -> None:
+        self.connection.disconnect()
+        self.unread = 0
+
+
 class Line:
     """A client's server over a connection of the thread's own, with as little around it as redis-py allows.
 
-    A client's own call takes 60 µs longer, and its answer is waited for at once. The connection is closed
-    when the thread ends; after a `ConnectionError` the next call makes a new one.
+    A client's own call takes 60 µs longer, and its answer is waited for at once. After a `ConnectionError`
+    the next call connects anew; some time after a thread has ended, its connection is closed.
 
     Every method raises redis-py's errors.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(
+        self, client: redis.Redis, *, on_connect: Callable[[AbstractConnection], None] | None = None
+    ) -> None:
+        """Connect nothing yet; `on_connect` is called with each connection that was made, and may ask it."""
         self._client = client
+        self._on_connect = on_connect
         self._packer = own_connection(client)  # is never opened
         self._own = threading.local()
 
     def pack(self, *commands: Command) -> list[bytes]:
-        """Encode commands, which takes longer than to send them."""
+        """Encode commands."""
         return cast("list[bytes]", self._packer.pack_commands(commands))
 
     def send(self, packed: list[bytes], count: int) -> None:
         """Send so many commands; their answers are for this thread to `read`, after those sent before."""
-        if getattr(self._own, "pid", None) != os.getpid():  # a fork's connection is its parent's
-            self._own.pid, self._own.unread = os.getpid(), 0
-            self._own.connection = own_connection(self._client)
-        before, self._own.unread = self._own.unread, 0
-        self._own.connection.send_packed_command(packed, check_health=False)
-        self._own.unread = before + count
+        end = self._end()
+        try:
+            end.unread += count
+            if not end.connection.is_connected:
+                # Whoever sends knows whether to try again.
+                end.connection.connect_check_health(check_health=False, retry_socket_connect=False)
+                if self._on_connect:
+                    self._on_connect(end.connection)
+            end.connection.send_packed_command(packed, check_health=False)
+        except BaseException:
+            end.hang_up()
+            raise
 
     def read(self) -> list[Any]:
-        """Give the answers to all that was sent."""
+        """Give the answers to all that was sent.
+
+        Raises:
+            redis.ResponseError: one was refused; that a script is not known is told first.
+        """
+        end = self._end()
         answers, refusals = [], []
-        count, self._own.unread = getattr(self._own, "unread", 0), 0
-        for _ in range(count):  # all of them, so that none is left for the next call
-            try:
-                answers.append(self._own.connection.read_response())
-            except redis.ResponseError as error:
-                refusals.append(error)
-            except BaseException:
-                self._own.connection.disconnect()
-                raise
+        try:
+            while end.unread:  # all of them, so that none is left for the next call
+                try:
+                    answers.append(end.connection.read_response())
+                except redis.ResponseError as error:
+                    refusals.append(error)
+                end.unread -= 1
+        except BaseException:
+            end.hang_up()
+            raise
         if refusals:
-            raise refusals[0]
+            raise min(refusals, key=lambda error: not isinstance(error, NoScriptError))
         return answers
 
     def ask(self, *commands: Command) -> list[Any]:
@@ -134,33 +165,11 @@ class Line:
         with suppress(redis.ResponseError):
             self.read()
 
-
-class Trip:
-    """The same commands at every call, in one round trip over a `Line`."""
-
-    def __init__(self, client: redis.Redis, *commands: Command) -> None:
-        self._line = Line(client)
-        self._packed = self._line.pack(*commands)
-        self._count = len(commands)
-        self._own = threading.local()
-
-    def begin(self) -> None:
-        """Send the commands, for a `take` of this thread a moment later, which tells what went wrong."""
-        self._own.has_begun, self._own.failure = True, None
-        try:
-            self._line.forget()
-            self._line.send(self._packed, self._count)
-        except redis.RedisError as error:
-            self._own.failure = error
-
-    def take(self) -> list[Any]:
-        """Give the answers."""
-        if not getattr(self._own, "has_begun", False):
-            self.begin()
-        self._own.has_begun = False
-        if self._own.failure:
-            raise self._own.failure
-        return self._line.read()
+    def _end(self) -> _End:
+        end: _End | None = getattr(self._own, "end", None)
+        if end is None or end.pid != os.getpid():  # a fork's connection is its parent's
+            end = self._own.end = _End(own_connection(self._client), os.getpid())
+        return end
 
 
 @contextmanager

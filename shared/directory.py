@@ -19,21 +19,23 @@ from collections import OrderedDict
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import redis
 
-from shared.connections import Trip, state_errors
+from shared.connections import Line, state_errors
 from shared.errors import RequestError, StateUnavailable
 from shared.keys import ApiKey, ApiKeys, digest_of
 from shared.last_uses import LastUses
 from shared.personalities import Personalities, Personality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from redis import Redis
+    from redis.connection import AbstractConnection
 
+    from shared.connections import Command
     from shared.database import Database
 
 EPOCH_KEY = "voice:epoch"
@@ -46,6 +48,7 @@ SILENCE_S = 0.2
 CHANGE_EXPIRY_MS = 30_000
 MAX_HELD = 4096
 _CHANGING = b""
+_READ_TOKEN = ("GET", EPOCH_KEY)
 
 _END = """
 redis.call('SREM', KEYS[2], ARGV[1])
@@ -102,7 +105,9 @@ class Directory:
     ) -> None:
         self._redis = redis
         self._clock = clock
-        self._trip = Trip(redis, ("GET", EPOCH_KEY))
+        self._line = Line(redis, on_connect=self._note_server)
+        self._packed = self._line.pack(_READ_TOKEN)
+        self._server, self._server_lock = b"", Lock()
         self._era = 0
         self._last_epoch = _CHANGING
         self._last_read_at = self._silent_until = float("-inf")
@@ -113,19 +118,24 @@ class Directory:
         self._held_personalities = _Held[Personality]()
         self._held_keys = _Held[ApiKey]()
 
-    def read_epoch(self, read_token: Callable[[], bytes | None] | None = None) -> bytes:
+    def read_epoch(self) -> bytes:
         """Give what the other methods need; read it once a request, before them.
-
-        `read_token` reads it from Redis among other things, and raises redis-py's errors.
 
         Raises:
             StateUnavailable: Redis failed. After it kept one waiting, those who ask within the next moment
                 are told so at once.
         """
+        return self.read_epoch_with()[0]
+
+    def read_epoch_with(self, *commands: Command) -> tuple[bytes, list[Any]]:
+        """Give the epoch, and what Redis answers to other commands in the same round trip.
+
+        Raises what `read_epoch` raises, also where one of the commands is refused.
+        """
         if self._clock() < self._silent_until:
             raise StateUnavailable("The state Redis failed a moment ago; try again.")
         try:
-            token = self._current_token(read_token or self._read_token)
+            token, answers = self._current_token(commands)
         except StateUnavailable as error:
             self._era += 1
             if isinstance(error.__cause__, redis.TimeoutError):
@@ -136,7 +146,7 @@ class Directory:
         self._last_epoch, self._last_read_at = epoch, self._clock()
         for held in (self._held_personalities, self._held_keys):
             held.enter(epoch)
-        return epoch
+        return epoch, answers
 
     def recent_epoch(self) -> bytes:
         """Give the epoch that was read last, for those who serve from memory while Redis fails.
@@ -177,21 +187,33 @@ class Directory:
         self.last_uses.note(key.id)
         return key
 
-    def _read_token(self) -> bytes | None:
-        [token] = self._trip.take()
-        return cast("bytes | None", token)
-
-    def _current_token(self, read_token: Callable[[], bytes | None]) -> bytes:
+    def _current_token(self, commands: Sequence[Command]) -> tuple[bytes, list[Any]]:
         with state_errors():
             try:
-                token = read_token()
-            except redis.ConnectionError:  # the server was started again, perhaps without its last changes
+                token, *answers = self._read(commands)
+            except redis.ConnectionError:  # the server was started again
+                token, *answers = self._read(commands)
+            if token is None:
+                fresh = _fresh_token()
+                token = fresh.encode() if self._redis.set(EPOCH_KEY, fresh, nx=True) else _CHANGING
+            return token, answers
+
+    def _read(self, commands: Sequence[Command]) -> list[Any]:
+        packed = self._line.pack(_READ_TOKEN, *commands) if commands else self._packed
+        self._line.send(packed, 1 + len(commands))
+        return self._line.read()
+
+    def _note_server(self, connection: AbstractConnection) -> None:
+        """Begin a new era if this is another server process than before, which may lack the last changes."""
+        connection.send_command("INFO", "server", check_health=False)
+        try:
+            server = _run_id(connection.read_response())
+        except redis.ResponseError:  # it does not tell
+            server = _fresh_token().encode()
+        with self._server_lock:
+            if server != self._server:
+                self._server = server
                 self._era += 1
-                token = read_token()
-            if token is not None:
-                return token
-            fresh = _fresh_token()
-            return fresh.encode() if self._redis.set(EPOCH_KEY, fresh, nx=True) else _CHANGING
 
 
 class _Held(Generic[T]):
@@ -226,3 +248,8 @@ class _Held(Generic[T]):
 
 def _fresh_token() -> str:
     return secrets.token_urlsafe(16)
+
+
+def _run_id(info: bytes) -> bytes:
+    [line] = [line for line in info.splitlines() if line.startswith(b"run_id:")]
+    return line

@@ -19,7 +19,6 @@ from shared.database import Database
 from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
 from shared.errors import NotFound, QueueFull, RateLimited, retry_after_s
-from shared.glance import Glance
 from shared.jobs import Jobs
 from shared.keys import ApiKeys
 from shared.ledger import KEEP_LIVE_MS, Idempotency, Ledger, Result, Sweep, TransitionReader, log_fields
@@ -27,7 +26,7 @@ from shared.log import current_request_id
 from shared.orders import Order
 from shared.outcomes import Outcomes
 from shared.personalities import Personalities
-from shared.presence import Presence
+from shared.presence import ROLL_CALL, Presence, RollCall
 from shared.prewarm import Batches, Demand, Feeder, Misses, PrewarmRequest, read_start_lists
 from shared.provider_stats import ProviderStats
 from shared.rate_limit import RateLimit
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from shared.keys import ApiKey
     from shared.ledger import Job
     from shared.models import SpeechRequest
-    from shared.presence import RollCall
     from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -60,7 +58,6 @@ class Farm:
     roster: Roster
     keys: ApiKeys
     directory: Directory
-    glance: Glance
     state: redis.Redis
     cache: AudioCache
     invalidations: Invalidations
@@ -93,7 +90,6 @@ class Farm:
         samples = SampleStore(settings.samples_url)
         ledger = Ledger.from_settings(settings, state)
         presence = Presence(state)
-        directory = Directory(database, state)
         return cls(
             settings=settings,
             router=Router.from_settings(settings),
@@ -102,8 +98,7 @@ class Farm:
             personalities=personalities,
             roster=Roster(personalities, Consents(database), samples, cache),
             keys=ApiKeys(database, changes),
-            directory=directory,
-            glance=Glance(state, directory),
+            directory=Directory(database, state),
             state=state,
             cache=cache,
             invalidations=Invalidations(settings.audio_url),
@@ -131,10 +126,19 @@ class Farm:
         self.invalidations.start()
         self.directory.last_uses.start()
 
+    def look_around(self) -> tuple[bytes, RollCall]:
+        """Give the epoch and the roll call, with which every request for speech begins, in one round trip.
+
+        Raises:
+            StateUnavailable: Redis failed.
+        """
+        epoch, [roll_call] = self.directory.read_epoch_with(ROLL_CALL)
+        return epoch, RollCall.of(roll_call)
+
     def ask(
         self, request: SpeechRequest, *, caller: ApiKey, epoch: bytes, roll_call: RollCall
     ) -> CachedAudio | Job:
-        """Give cached audio, or the job that will have it, by what the caller's glance has found.
+        """Give cached audio, or the job that will have it, by what the caller saw who looked around.
 
         Raises:
             NotFound: the personality does not exist or is not active.

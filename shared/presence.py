@@ -21,7 +21,7 @@ HEARTBEAT_S = 2.0
 # Three heartbeats and a little: a worker that has been silent for so long is taken for dead.
 LIVE_FOR_MS = 7_000
 
-ROLL_CALL = """
+_ROLL_CALL = """
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local answer = {now_ms, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'), redis.call('HGETALL', KEYS[2])}
@@ -30,7 +30,8 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', 'voice:workers', now_ms - ARGV
 end
 return answer
 """
-_KEYS = (CIRCUITS, REASONS)
+ROLL_CALL = ("EVAL", _ROLL_CALL, 2, CIRCUITS, REASONS, LIVE_FOR_MS)
+"""The command that is answered with the `RollCall`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class RollCall:
 
     @classmethod
     def of(cls, answer: Any) -> Self:
-        """Decode what the script `ROLL_CALL` gives."""
+        """Decode the answer to `ROLL_CALL`."""
         now_ms, circuits, reasons, *records = answer
         return cls(
             now_ms=now_ms,
@@ -106,7 +107,6 @@ class Presence:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._roll_call = redis.register_script(ROLL_CALL)
         self._stats = ProviderStats(redis)
 
     def beat(self, worker: Worker) -> None:
@@ -128,7 +128,7 @@ class Presence:
     def roll_call(self) -> RollCall:
         """Find out who can take work, in one round trip."""
         with state_errors():
-            return RollCall.of(self._roll_call(_KEYS, [LIVE_FOR_MS]))
+            return RollCall.of(self._redis.execute_command(*ROLL_CALL))
 
     def workers(self) -> tuple[Worker, ...]:
         """Give every live worker."""
@@ -157,11 +157,6 @@ class Presence:
     def _now_ms(self) -> int:
         seconds, microseconds = self._redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
-
-
-def roll_call_command(redis: Redis) -> tuple[str | int, ...]:
-    """Give the command that runs the script `ROLL_CALL`, once the server knows it."""
-    return ("EVALSHA", redis.register_script(ROLL_CALL).sha, len(_KEYS), *_KEYS, LIVE_FOR_MS)
 
 
 @lru_cache(256)  # it stays the same from one heartbeat to the next, and every miss asks

@@ -104,7 +104,8 @@ class Program:
         try:
             group = [p for p in (leader, *leader.children(recursive=True)) if os.getpgid(p.pid) == leader.pid]
             threads = [psutil.Process(thread.id) for process in group for thread in process.threads()]
-            return all(thread.status() == psutil.STATUS_STOPPED for thread in threads)
+            ends = {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}
+            return all(thread.status() in ends for thread in threads)
         except (psutil.NoSuchProcess, ProcessLookupError):  # one that was about to end, and has
             return False
 

@@ -42,7 +42,7 @@ def requires(
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             if to_be_spoken:
-                g.epoch, g.roll_call = farm().glance.take()
+                g.epoch, g.roll_call = farm().look_around()
             else:
                 g.epoch = farm().directory.read_epoch()
             request.environ[EPOCH] = g.epoch

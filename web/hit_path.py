@@ -86,8 +86,6 @@ class HitPath:
             return self._app(environ, start_response)
         answer = self._recall(question, environ["HTTP_AUTHORIZATION"])
         if answer is None:
-            if question.method == "POST":
-                self._farm.glance.begin()
             return self._learn(question, environ, start_response)
         self._farm.cache.note_asked(answer.audio)
         if question.method == "POST":

@@ -89,15 +89,26 @@ class _Ahead:
         self._own = threading.local()
 
     def send(self, draft: str, data: bytes) -> None:
-        with suppress(redis.RedisError):
+        self._own.draft, self._own.failure = draft, None
+        try:
             self._line.forget()
-            self._own.draft = draft
             self._line.send(self._line.pack(_sending(draft, data)), 1)
+        except redis.RedisError as error:
+            self._own.failure = error
 
     def has_brought(self, draft: str) -> bool:
-        """Tell whether this draft was sent last and has come."""
+        """Tell whether this draft was sent last and has come.
+
+        Raises:
+            redis.TimeoutError: the server hangs; whoever tried again would wait as long once more.
+        """
+        failure, self._own.failure = getattr(self._own, "failure", None), None
         try:
+            if failure:
+                raise failure
             return self._line.read() == [b"OK"] and bool(self._own.draft == draft)
+        except redis.TimeoutError:
+            raise
         except redis.RedisError:
             return False
 
@@ -218,16 +229,20 @@ class AudioCache:
             metadata.sha256,
             metadata.voice_revision,
         )
-        copying: list[Command] = []
-        if copy_as and self._state_db is not None:
-            copying = [("COPY", draft, copy_as, "DB", self._state_db, "REPLACE")]
 
         def take(*before: Command) -> bool:
-            *_, stored = run_script(self._line, self._scripts["store"], *args, before=[*before, *copying])
+            *_, stored = run_script(self._line, self._scripts["store"], *args, before=before)
             return bool(stored)
 
-        # One that was sent ahead may have expired since.
-        return (self._ahead.has_brought(draft) and take()) or take(_sending(draft, audio.data))
+        sending = _sending(draft, audio.data)
+        before = [] if self._ahead.has_brought(draft) else [sending]
+        if copy_as and self._state_db is not None:
+            before.append(("COPY", draft, copy_as, "DB", self._state_db, "REPLACE"))
+        # What was sent ahead may have expired, and a copy be refused: then it goes the plain way.
+        with suppress(redis.ResponseError):
+            if take(*before):
+                return True
+        return take(sending)
 
     def drop(self, personality_id: str, *, oldest_revision: int = 0) -> int:
         """Delete every entry of a personality; says how many there were.

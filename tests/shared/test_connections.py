@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from threading import Thread
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from shared.connections import Line, Trip, front_client, worker_client
+from shared import connections
+from shared.connections import Line, front_client, worker_client
 from tests.servers import running_redis
 
 
@@ -75,13 +80,56 @@ def test_a_front_is_told_soon_of_a_server_that_hangs_and_gets_no_late_answer(tmp
         assert line.ask(("ECHO", "new")) == [b"new"]
 
 
-def test_a_trip_that_was_begun_tells_when_it_is_taken_what_went_wrong(tmp_path, every_redis):
-    with running_redis(every_redis.binary, tmp_path) as server:
-        trip = Trip(front_client(server.url(1)), ("PING",))
-        assert trip.take() == [b"PONG"]
-        server.kill()
-        trip.begin()
-        with pytest.raises(redis.ConnectionError):
-            trip.take()
-        server.start()
-        assert trip.take() == [b"PONG"]
+class Interrupt(BaseException):
+    """What ends a thread's work at any line."""
+
+
+@pytest.mark.parametrize("where", ["send", "read"])
+def test_who_is_interrupted_anywhere_gets_nobody_else_s_answer(line, where):
+    """At each line of `Line` in turn, as by Celery's time limit or Ctrl-C."""
+    steps = 0
+
+    def interrupt(frame, what, _):
+        nonlocal steps
+        if frame.f_code.co_filename != connections.__file__:
+            return None
+        if what == "line" and frame.f_code.co_name == where:
+            steps += 1
+            if steps == at:
+                raise Interrupt
+        return interrupt
+
+    line.ask(("PING",))
+    for at in range(1, 40):
+        steps = 0
+        sys.settrace(interrupt)
+        with suppress(Interrupt):
+            line.ask(("ECHO", "old"))
+        sys.settrace(None)
+        assert line.ask(("ECHO", "new")) == [b"new"]
+        if steps < at:
+            break
+    assert at > 5
+
+
+def test_a_server_that_cannot_be_reached_is_tried_as_often_as_the_client_would():
+    tries = []
+
+    class Unreachable(redis.Connection):
+        def _connect(self):
+            tries.append(1)
+            raise redis.TimeoutError
+
+    retry = Retry(NoBackoff(), 3)
+    pool = redis.ConnectionPool(connection_class=Unreachable, retry=retry)
+    with pytest.raises(redis.TimeoutError):
+        Line(redis.Redis(connection_pool=pool)).ask(("PING",))
+    assert len(tries) == 4
+
+
+def test_a_fork_does_not_read_its_parent_s_answers(line):
+    line.send(line.pack(("ECHO", "mine")), 1)
+    if (pid := os.fork()) == 0:
+        os._exit(line.ask(("ECHO", "yours")) != [b"yours"])
+    assert os.waitpid(pid, 0)[1] == 0
+    assert line.read() == [b"mine"]

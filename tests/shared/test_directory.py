@@ -296,6 +296,47 @@ def test_a_redis_that_was_started_again_begins_a_new_epoch(tmp_path, database):
         assert directory.read_epoch() not in {before, b""}, "it may have lost a change before it died"
 
 
+def test_a_thread_that_connects_only_then_begins_it_too(tmp_path, database):
+    """Those that were connected find it out; one that was not finds the same token."""
+    with running_redis(redis_binaries()["7"], tmp_path / "redis") as server, ThreadPoolExecutor(1) as other:
+        directory = Directory(database, front_client(server.url(1)))
+        before = directory.read_epoch()
+        assert other.submit(directory.read_epoch).result() == before, "another connection is no other server"
+        server.client(1).config_set("appendfsync", "always")
+        server.client(1).set("something", 1)
+        server.kill()
+        server.start()
+        with ThreadPoolExecutor(1) as late:
+            after = late.submit(directory.read_epoch).result()
+        assert after.partition(b" ")[0] == before.partition(b" ")[0], "the token is the same"
+        assert after not in {before, b""}
+        assert directory.read_epoch() == other.submit(directory.read_epoch).result() == after
+
+
+def test_a_connection_that_was_cut_begins_none(directory, redis_server):
+    before = directory.read_epoch()
+    redis_server.client(1).client_kill_filter(_type="normal", skipme=True)
+    assert directory.read_epoch() == before
+
+
+def test_a_server_that_does_not_tell_of_itself_begins_one_with_each_connection(database, redis_server):
+    redis_server.client(1).acl_setuser(
+        "shy", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-info"], reset=True
+    )
+    url = redis_server.url(1).replace("redis://", "redis://shy:any@")
+    directory = Directory(database, front_client(url))
+    before = directory.read_epoch()
+    assert directory.read_epoch() == before != b""
+    redis_server.client(1).client_kill_filter(user="shy")
+    assert directory.read_epoch() not in {before, b""}
+
+
+def test_other_commands_go_along(directory, redis_server):
+    redis_server.client(1).set("one", "1")
+    epoch, answers = directory.read_epoch_with(("GET", "one"), ("GET", "none"))
+    assert (epoch, answers) == (directory.read_epoch(), [b"1", None])
+
+
 def test_without_redis_nothing_is_changed(database, personalities):
     cut_off = Personalities(database, Changes(front_client("redis://127.0.0.1:1/1")))
     with pytest.raises(StateUnavailable):

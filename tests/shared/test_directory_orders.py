@@ -150,8 +150,9 @@ class TellsTooEarly(Changes):
 
 
 class HoldsDuringChanges(Directory):
-    def _current_token(self, read_token):
-        return super()._current_token(read_token) or b"changing"
+    def _current_token(self, commands):
+        token, answers = super()._current_token(commands)
+        return token or b"changing", answers
 
 
 class HoldsUnderTheEpochOfAfterwards(Directory):

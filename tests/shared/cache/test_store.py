@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.exceptions import TimeoutError as RedisTimeout
 
+from shared import connections
 from shared.cache import AudioCache
 from shared.connections import worker_client
 from shared.models import Audio, AudioFormat, Fallback, Quality, Utterance
@@ -17,6 +20,7 @@ from tests.servers import running_redis
 
 MARCEL = "00000000-0000-0000-0001-000000000001"
 SHANTE = "00000000-0000-0000-0001-000000000002"
+LOST = ["a restart", "its expiry"]
 KEYS = [hashlib.sha256(bytes([n])).hexdigest() for n in range(40)]
 
 
@@ -75,7 +79,7 @@ def test_audio_that_was_sent_ahead_is_not_sent_again(cache, redis):
     assert not redis.keys("voice:draft:*")
 
 
-@pytest.mark.parametrize("between", ["other audio", "another key", "a look", "a restart", "its expiry"])
+@pytest.mark.parametrize("between", ["other audio", "another key", "a look", *LOST])
 def test_whatever_was_sent_ahead_what_is_stored_is_stored(tmp_path, every_redis, between):
     with running_redis(every_redis.binary, tmp_path) as server:
         client = worker_client(server.url(2))
@@ -92,7 +96,38 @@ def test_whatever_was_sent_ahead_what_is_stored_is_stored(tmp_path, every_redis,
         elif between == "its expiry":
             client.flushdb()
         assert cache.store(KEYS[0], utterance(), audio(b"good"), copy_as="copy")
-        assert cache.look(KEYS[0]).data == server.client(1).get("copy") == b"good"
+        assert cache.look(KEYS[0]).data == b"good"
+        assert server.client(1).get("copy") in {b"good", None if between in LOST else b"good"}
+
+
+def test_where_copies_are_refused_audio_is_stored_all_the_same(every_redis):
+    every_redis.client(2).flushall()
+    every_redis.client(2).script_flush()
+    every_redis.client(2).acl_setuser(
+        "author", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-copy"], reset=True
+    )
+    client = worker_client(every_redis.url(2).replace("redis://", "redis://author:any@"))
+    cache = AudioCache(client, ttl_s=1000, degraded_ttl_s=100, max_size_bytes=10_000, state_db="1")
+    for key in KEYS[:2]:
+        cache.send_ahead(key, audio())
+        assert cache.store(key, utterance(), audio(), copy_as="copy")
+    assert cache.stats().entries == 2
+    assert not every_redis.client(1).exists("copy")
+
+
+def test_a_cache_that_hangs_is_waited_for_once_more_at_most(tmp_path, every_redis, monkeypatch):
+    monkeypatch.setattr(connections, "WORKER_TIMEOUT_S", 0.3)
+    with running_redis(every_redis.binary, tmp_path) as server:
+        cache = AudioCache(
+            worker_client(server.url(2), retries=1), ttl_s=1000, degraded_ttl_s=100, max_size_bytes=10_000
+        )
+        cache.store(KEYS[0], utterance(), audio())
+        server.pause()
+        cache.send_ahead(KEYS[1], audio())
+        begun = time.monotonic()
+        with pytest.raises(RedisTimeout):
+            cache.store(KEYS[1], utterance(), audio())
+        assert time.monotonic() - begun < 0.6
 
 
 def test_what_is_too_large_to_be_kept_is_not_sent_ahead(cache, redis):
