@@ -12,6 +12,8 @@ from shared.connections import state_errors
 if TYPE_CHECKING:
     from redis import Redis
 
+    from shared.connections import Command
+
 CIRCUITS = "voice:circuits"
 REASONS, _HELD = "voice:circuits:why", "voice:circuits:held"
 PROBE_AFTER_MS = 15_000
@@ -98,22 +100,27 @@ class Circuits:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._note = redis.register_script(_NOTE)
 
     def note(
         self, provider: str, *, has_failed: bool, duration_ms: float = 0.0, is_probe: bool = False
     ) -> None:
         """Take an attempt's outcome into account; an open circuit heeds its probes only."""
+        noting = self.noting(provider, has_failed=has_failed, duration_ms=duration_ms, is_probe=is_probe)
+        with state_errors():
+            self.tell(provider, cast("bytes", self._redis.execute_command(*noting)))
+
+    def noting(self, provider: str, *, has_failed: bool, duration_ms: float, is_probe: bool) -> Command:
+        """Give the command that takes an outcome into account; its answer is for `tell`."""
         outcome = "failed" if has_failed else "spoke"
         times = min(max(int(duration_ms / _COUNTS_PER_MS), 1), _MAX_COUNT)
-        keys = [CIRCUITS, REASONS, f"voice:outcomes:{provider}", _HELD]
-        limits = [PROBE_AFTER_MS, WINDOW_S, MIN_ATTEMPTS, _MIN_FAILED]
-        with state_errors():
-            turn = cast(
-                "bytes", self._note(keys, [provider, outcome, int(is_probe), times, *limits])
-            ).decode()
+        keys = (CIRCUITS, REASONS, f"voice:outcomes:{provider}", _HELD)
+        limits = (PROBE_AFTER_MS, WINDOW_S, MIN_ATTEMPTS, _MIN_FAILED)
+        return ("EVAL", _NOTE, len(keys), *keys, provider, outcome, int(is_probe), times, *limits)
+
+    def tell(self, provider: str, turn: bytes) -> None:
+        """Log that a circuit opened or closed."""
         if turn:
-            log.warning("circuit_opened" if turn == "opened" else "circuit_closed", provider=provider)
+            log.warning("circuit_opened" if turn == b"opened" else "circuit_closed", provider=provider)
 
     def hold_open(self, provider: str, until_ms: int, why: str) -> None:
         """Let nobody through before that time (milliseconds since 1970), whatever the outcomes are.

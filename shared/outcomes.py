@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.circuits import Circuits
-from shared.provider_stats import ProviderStats
+from shared.connections import Line, state_errors
+from shared.provider_stats import ProviderStats, counting, counting_usage
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -21,17 +22,26 @@ class Outcomes:
     """
 
     def __init__(self, redis: Redis) -> None:
+        self._line = Line(redis)
         self._stats = ProviderStats(redis)
         self._circuits = Circuits(redis)
 
-    def spoke(self, provider: str, synthesis: Synthesis, *, is_probe: bool = False) -> None:
-        """Count an utterance that was spoken; `is_probe` tells that an open circuit let it through."""
-        self._stats.note_synthesis(provider, synthesis)
+    def spoke(
+        self, provider: str, synthesis: Synthesis, usage: Usage | None = None, *, is_probe: bool = False
+    ) -> None:
+        """Count an utterance that was spoken, and what it used, in one round trip.
+
+        `is_probe` tells that an open circuit let it through.
+        """
         took_ms = synthesis.service_ms
-        self._circuits.note(provider, has_failed=False, duration_ms=took_ms, is_probe=is_probe)
+        noting = self._circuits.noting(provider, has_failed=False, duration_ms=took_ms, is_probe=is_probe)
+        using = counting_usage(usage) if usage else []
+        with state_errors():
+            *_, turn = self._line.ask(*counting(provider, synthesis), *using, noting)
+        self._circuits.tell(provider, turn)
 
     def used(self, usage: Usage) -> None:
-        """Count what an attempt used that made sound, whatever became of it."""
+        """Count what an attempt used that made sound, but no speech."""
         self._stats.note_usage(usage)
 
     def refused(self, provider: str, code: str) -> None:

@@ -9,7 +9,7 @@ from math import inf
 from statistics import linear_regression
 from typing import TYPE_CHECKING, cast
 
-from shared.connections import state_errors
+from shared.connections import Line, state_errors
 from shared.usage.table import dollars, micro_dollars
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from shared.connections import Command
     from shared.usage import Usage
 
 # Upper bounds of the histogram's buckets.
@@ -89,18 +90,12 @@ class ProviderStats:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._line = Line(redis)
 
     def note_synthesis(self, provider: str, synthesis: Synthesis) -> None:
         """Count an utterance that was spoken."""
-        service_us = round(synthesis.service_ms * 1000)
-        bound_s = TIME_BOUNDS_S[bisect_left(TIME_BOUNDS_S, synthesis.service_ms / 1000)]
-        with state_errors(), self._redis.pipeline() as pipe:
-            pipe.hincrby(_totals_key(provider), "service_us", service_us)
-            pipe.hincrby(_totals_key(provider), "audio_ms", synthesis.audio_ms)
-            pipe.hincrby(_totals_key(provider), f"{_BUCKET}{bound_s}", 1)
-            pipe.lpush(_recent_key(provider), f"{service_us} {synthesis.audio_ms}")
-            pipe.ltrim(_recent_key(provider), 0, RECENT - 1)
-            pipe.execute()
+        with state_errors():
+            self._line.ask(*counting(provider, synthesis))
 
     def note_failure(self, provider: str, code: str) -> None:
         """Count a try that gave no audio; one whose worker was lost is counted by the sweep."""
@@ -109,10 +104,8 @@ class ProviderStats:
 
     def note_usage(self, usage: Usage) -> None:
         """Count what an attempt used that made sound, whatever became of it."""
-        with state_errors(), self._redis.pipeline() as pipe:
-            pipe.hincrby(_totals_key(usage.provider), "characters", usage.characters)
-            pipe.hincrby(_totals_key(usage.provider), "cost_micro_usd", micro_dollars(usage.cost_usd))
-            pipe.execute()
+        with state_errors():
+            self._line.ask(*counting_usage(usage))
 
     def note_month(self, provider: str, cost_usd: Decimal, until_ms: int) -> None:
         """Take down what a provider has cost in the month that ends then (milliseconds since 1970)."""
@@ -138,6 +131,29 @@ class ProviderStats:
             name: _parse_totals(*of_provider)
             for name, *of_provider in zip(names, replies[::3], replies[1::3], replies[2::3], strict=True)
         }
+
+
+def counting(provider: str, synthesis: Synthesis) -> list[Command]:
+    """Give the commands that count an utterance that was spoken."""
+    service_us = round(synthesis.service_ms * 1000)
+    bound_s = TIME_BOUNDS_S[bisect_left(TIME_BOUNDS_S, synthesis.service_ms / 1000)]
+    totals, recent = _totals_key(provider), _recent_key(provider)
+    return [
+        ("HINCRBY", totals, "service_us", service_us),
+        ("HINCRBY", totals, "audio_ms", synthesis.audio_ms),
+        ("HINCRBY", totals, f"{_BUCKET}{bound_s}", 1),
+        ("LPUSH", recent, f"{service_us} {synthesis.audio_ms}"),
+        ("LTRIM", recent, 0, RECENT - 1),
+    ]
+
+
+def counting_usage(usage: Usage) -> list[Command]:
+    """Give the commands that count what an attempt used."""
+    totals = _totals_key(usage.provider)
+    return [
+        ("HINCRBY", totals, "characters", usage.characters),
+        ("HINCRBY", totals, "cost_micro_usd", micro_dollars(usage.cost_usd)),
+    ]
 
 
 def _totals_key(provider: str) -> str:

@@ -52,6 +52,8 @@ class _Work:
     meter: Meter
     refusals: list[Attempt] = field(default_factory=list)
     """Tries whose sound was refused."""
+    synthesis: Synthesis | None = None
+    """The end, if speech came of it."""
 
 
 class Renderer:
@@ -127,11 +129,9 @@ class Renderer:
             raise
         else:
             if self._ledger.succeed(claim, result, data, work.refusals, usage=work.meter.usage()):
-                synthesis = Synthesis(work.meter.elapsed_ms, result.duration_ms)
-                log.info("rendered", duration_ms=round(synthesis.service_ms, 1), audio_ms=synthesis.audio_ms)
-                self._outcomes.spoke(self.name, synthesis, is_probe=claim.is_probe)
+                work.synthesis = Synthesis(work.meter.elapsed_ms, result.duration_ms)
         finally:
-            self._note_usage(work)
+            self._note_outcome(work)
 
     def _result(self, work: _Work, lease: Lease) -> tuple[Result, bytes]:
         """Make the audio and cache it, or give what an attempt cached that died before it could say so."""
@@ -249,7 +249,12 @@ class Renderer:
         detail = _NOT_LOADED if isinstance(error, ModelLoadFailed) else error.detail
         return Attempt(self.name, error.code, detail, round(work.meter.elapsed_ms))
 
-    def _note_usage(self, work: _Work) -> None:
-        if usage := work.meter.usage():
+    def _note_outcome(self, work: _Work) -> None:
+        usage, spoken = work.meter.usage(), work.synthesis
+        if usage:
             self._on_usage()
+        if spoken:
+            log.info("rendered", duration_ms=round(spoken.service_ms, 1), audio_ms=spoken.audio_ms)
+            self._outcomes.spoke(self.name, spoken, usage, is_probe=work.claim.is_probe)
+        elif usage:
             self._outcomes.used(usage)
