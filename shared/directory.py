@@ -13,6 +13,7 @@ the way leaves the token empty until that expires.
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections import OrderedDict
@@ -107,7 +108,8 @@ class Directory:
         self._clock = clock
         self._line = Line(redis, on_connect=self._note_server)
         self._packed = self._line.pack(_READ_TOKEN)
-        self._server, self._server_lock = b"", Lock()
+        self._server: bytes | None = None
+        self._era_lock = Lock()
         self._era = 0
         self._last_epoch = _CHANGING
         self._last_read_at = self._silent_until = float("-inf")
@@ -137,7 +139,8 @@ class Directory:
         try:
             token, answers = self._current_token(commands)
         except StateUnavailable as error:
-            self._era += 1
+            if not isinstance(error.__cause__, redis.ResponseError):
+                self._begin_era()
             if isinstance(error.__cause__, redis.TimeoutError):
                 self._silent_until = self._clock() + SILENCE_S
             raise
@@ -200,6 +203,7 @@ class Directory:
 
     def _read(self, commands: Sequence[Command]) -> list[Any]:
         packed = self._line.pack(_READ_TOKEN, *commands) if commands else self._packed
+        self._line.forget()  # what a request left unread that was interrupted
         self._line.send(packed, 1 + len(commands))
         return self._line.read()
 
@@ -208,12 +212,15 @@ class Directory:
         connection.send_command("INFO", "server", check_health=False)
         try:
             server = _run_id(connection.read_response())
-        except redis.ResponseError:  # it does not tell
-            server = _fresh_token().encode()
-        with self._server_lock:
-            if server != self._server:
-                self._server = server
-                self._era += 1
+        except redis.ResponseError:
+            server = None
+        if server is None or server != self._server:
+            self._server = server
+            self._begin_era()
+
+    def _begin_era(self) -> None:
+        with self._era_lock:
+            self._era += 1
 
 
 class _Held(Generic[T]):
@@ -250,6 +257,7 @@ def _fresh_token() -> str:
     return secrets.token_urlsafe(16)
 
 
-def _run_id(info: bytes) -> bytes:
-    [line] = [line for line in info.splitlines() if line.startswith(b"run_id:")]
-    return line
+def _run_id(info: object) -> bytes | None:
+    """Find the ID in the answer to INFO; None where it does not tell."""
+    found = re.search(rb"^run_id:(\w+)", info, re.MULTILINE) if isinstance(info, bytes) else None
+    return found and found[1]

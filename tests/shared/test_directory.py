@@ -17,6 +17,7 @@ from sqlalchemy import event
 from shared.connections import FRONT_TIMEOUT_S, front_client
 from shared.database import Database, utc_now
 from shared.directory import EPOCH_KEY, MAX_HELD, SILENCE_S, STALE_S, Changes, Directory, _Held
+from shared.directory import _run_id as run_id
 from shared.errors import NotFound, StateUnavailable, Unauthorized
 from shared.keys import ApiKeys
 from shared.personalities import Personalities, PersonalityRow
@@ -329,6 +330,32 @@ def test_a_server_that_does_not_tell_of_itself_begins_one_with_each_connection(d
     assert directory.read_epoch() == before != b""
     redis_server.client(1).client_kill_filter(user="shy")
     assert directory.read_epoch() not in {before, b""}
+
+
+def test_one_that_tells_strange_things_of_itself_does_so_too(database, redis_server, monkeypatch):
+    monkeypatch.setattr("shared.directory._run_id", lambda info: run_id(info.replace(b"run_id", b"runid")))
+    directory = Directory(database, front_client(redis_server.url(1)))
+    before = directory.read_epoch()
+    assert directory.read_epoch() == before != b""
+    redis_server.client(1).client_kill_filter(_type="normal", skipme=True)
+    assert directory.read_epoch() not in {before, b""}
+    for strange in (b"OK", None, 1, b""):
+        assert run_id(strange) is None
+
+
+def test_what_an_interrupted_request_left_unread_is_not_taken_for_the_epoch(directory, redis_server):
+    directory.read_epoch()
+    directory._line.send(directory._packed, 1)
+    redis_server.client(1).set(EPOCH_KEY, "new")
+    assert directory.read_epoch().startswith(b"new ")
+
+
+def test_a_refused_command_begins_no_epoch(directory, redis_server):
+    before = directory.read_epoch()
+    redis_server.client(1).set("text", "a")
+    with pytest.raises(StateUnavailable):
+        directory.read_epoch_with(("INCR", "text"))
+    assert directory.read_epoch() == before
 
 
 def test_other_commands_go_along(directory, redis_server):
