@@ -1,4 +1,4 @@
-"""Redis clients: impatient ones for the front, patient ones for the workers."""
+"""Redis clients, impatient ones for the front, patient ones for the workers; a thread's own line to Redis."""
 
 from __future__ import annotations
 
