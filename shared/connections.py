@@ -127,18 +127,20 @@ class Line:
             end.hang_up()
             raise
 
-    def read(self) -> list[Any]:
-        """Give the answers to all that was sent.
+    def read(self, block_s: float = 0.0) -> list[Any]:
+        """Give the answers to all that was sent, which may take as much longer as a command of it blocks.
 
         Raises:
             redis.ResponseError: one was refused; that a script is not known is told first.
         """
         end = self._end()
         answers, refusals = [], []
+        timeout_s = end.connection.socket_timeout
+        patience = {"timeout": timeout_s + block_s} if timeout_s and block_s else {}
         try:
             while end.unread:  # all of them, so that none is left for the next call
                 try:
-                    answers.append(end.connection.read_response())
+                    answers.append(end.connection.read_response(**patience))
                 except redis.ResponseError as error:
                     refusals.append(error)
                 end.unread -= 1
@@ -149,14 +151,17 @@ class Line:
             raise min(refusals, key=lambda error: not isinstance(error, NoScriptError))
         return answers
 
-    def ask(self, *commands: Command) -> list[Any]:
-        """Send commands and give their answers; it is tried again as the client would."""
+    def ask(self, *commands: Command, block_s: float = 0.0) -> list[Any]:
+        """Send commands and give their answers; it is tried again as the client would.
+
+        They block up to `block_s` seconds.
+        """
         packed = self.pack(*commands)
 
         def once() -> list[Any]:
             self.forget()
             self.send(packed, len(commands))
-            return self.read()
+            return self.read(block_s)
 
         return self._packer.retry.call_with_retry(once, lambda _: None)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from shared.errors import Conflict, NotFound, QueueFull
+from shared.errors import Conflict, NotFound, QueueFull, StateUnavailable
 from shared.scopes import Scope
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from shared.keys import ApiKey
     from shared.ledger import Job, Ledger, Status, TransitionReader
+
+# How soon after Redis failed those who wait for a job ask again.
+_PATIENCE_S = 0.2
 
 log = structlog.get_logger()
 
@@ -87,13 +90,20 @@ class Jobs:
         if not self.waiters.acquire(blocking=False):
             return None
         try:
-            with self.transitions.watching(job.rendering_id, end_only=True) as ended:
-                while not job.status.has_ended and (left_s := until - time.monotonic()) > 0:
-                    _wait_for(ended, job, left_s)
-                    job = _kept(self._ledger.with_audio(job), job.id)
+            while not job.status.has_ended and (left_s := until - time.monotonic()) > 0:
+                job = self._await_end(job, left_s)
         finally:
             self.waiters.release()
         return job
+
+    def _await_end(self, job: Job, timeout_s: float) -> Job:
+        try:
+            return _kept(self._ledger.await_end(job, timeout_s), job.id)
+        except StateUnavailable:
+            if timeout_s < _PATIENCE_S:
+                raise
+            time.sleep(_PATIENCE_S)  # Redis may be started again
+            return job
 
     def follow(self, job: Job, *, every_s: float) -> Generator[Job]:
         """Give the job now and after each change, until it has ended.
@@ -115,7 +125,9 @@ class Jobs:
                     yield job
                     if job.status.has_ended:
                         return
-                    _wait_for(moved, job, every_s)
+                    # At the job's own deadline, too, which nobody announces.
+                    moved.wait(min(every_s, job.left_ms / 1000))
+                    moved.clear()
         finally:
             self.waiters.release()
 
@@ -131,12 +143,6 @@ class Jobs:
         if audio is None:
             raise NotFound(f"The audio of job {job.id} is no longer kept.")
         return audio
-
-
-def _wait_for(event: threading.Event, job: Job, timeout_s: float) -> None:
-    """Return after the event, or at the job's own deadline, which nobody announces."""
-    event.wait(min(timeout_s, job.left_ms / 1000))
-    event.clear()
 
 
 def _kept(job: Job | None, job_id: str) -> Job:

@@ -32,15 +32,17 @@ def run_script(
     *args: str | int,
     before: Sequence[Command] = (),
     after: Sequence[Command] = (),
+    block_s: float = 0.0,
 ) -> list[Any]:
     """Run a script, and the commands `before` and `after` it, in one round trip; give all answers.
 
-    Such commands are for values of many kilobytes, which a script copies when it takes or gives them. Where
-    the server does not know the script yet, all of it is sent again, so they must be such as may come twice.
+    Such commands are for values of many kilobytes, which a script copies when it takes or gives them, or
+    block, up to `block_s` seconds. Where the server does not know the script yet, all of it is sent again, so
+    they must be such as may come twice.
     """
     commands = [*before, ("EVALSHA", script.sha, 0, *args), *after]
     try:
-        return line.ask(*commands)
+        return line.ask(*commands, block_s=block_s)
     except NoScriptError:
         script.registered_client.script_load(script.script)
-        return line.ask(*commands)
+        return line.ask(*commands, block_s=block_s)

@@ -14,12 +14,16 @@
 --   voice:ended             hash    how many renderings have ended, by state
 --   voice:circuits          zset    providers that are left alone, by when a probe may go; see shared/circuits.py
 --   voice:usage             stream  what attempts used; see `shared/usage/outbox.py`
---   voice:transitions       stream  renderings that moved, with their new states, or that a job 'left'; what waiting
---                                   fronts read
+--   voice:transitions       stream  renderings that moved, with their new states, or that a job 'left'; what fronts
+--                                   read that follow a job
+--   voice:end:{id}          stream  an entry when this rendering ended or this job was cancelled; what those block on
+--                                   who wait for it; expires soon
 
 local DUE, ENDED, TRANSITIONS, JOBS = 'voice:due', 'voice:ended', 'voice:transitions', 'voice:jobs'
 local CIRCUITS = 'voice:circuits'
 local USAGE = 'voice:usage'
+-- Several times as long as those who wait block before they look again.
+local END_TOLD_MS = 30000
 
 -- The server's clock, or the time given by a test.
 local function now_ms(frozen_ms)
@@ -35,12 +39,18 @@ local function draft_key(id, attempt) return 'voice:draft:' .. id .. ':' .. atte
 local function queue_key(provider, priority)
   return 'voice:queue:' .. provider .. (priority == 'prewarm' and '.prewarm' or '')
 end
+local function end_key(id) return 'voice:end:' .. id end
 local function live_key(cache_key) return 'voice:live:' .. cache_key end
 
 local function is_live(state) return state == 'queued' or state == 'running' end
 
 local function announce(id, what)
   redis.call('XADD', TRANSITIONS, 'MAXLEN', '~', 10000, '*', 'rendering', id, 'what', what)
+end
+
+local function tell_end(id)
+  redis.call('XADD', end_key(id), '*', 'what', 'end')
+  redis.call('PEXPIRE', end_key(id), END_TOLD_MS)
 end
 
 local function add_attempt(id, attempt)
@@ -83,6 +93,7 @@ local function terminate(id, state, now, keep_ms, field, value)
   if priority == 'prewarm' then redis.call('PEXPIRE', result_key(id), keep_ms) end
   redis.call('HINCRBY', ENDED, state, 1)
   announce(id, state)
+  tell_end(id)
 end
 
 -- A job as it stands: {its fields, the values of these fields of its rendering, the rank of that in its provider's

@@ -17,5 +17,6 @@ if redis.call('HINCRBY', rendering_key(id), 'jobs', -1) == 0 and state == 'queue
   terminate(id, 'cancelled', now, 0, 'error', '')
 else
   announce(id, 'left')
+  tell_end(job_id)
 end
 return 'left'

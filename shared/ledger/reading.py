@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from shared.connections import Command
+
 # How many jobs are read at once, and how many one page looks at before it is given as it is.
 _STEP = 50
 _LOOKED_AT_MOST = 1000
+# How long a connection is left without an answer, which may be broken.
+_BLOCK_S = 5.0
 
 # The fields of a rendering in a standing, in the order in which common.lua gives them.
 _RENDERING = ("state", "provider", "attempts", "started_ms", "finished_ms", "result", "error", "priority")
@@ -133,12 +137,26 @@ class JobReader:
         """Give a job as it stands now; None when it never was or is no longer kept."""
         return self.jobs([job_id]).get(job_id)
 
-    def with_audio(self, job: Job) -> Job | None:
-        """Give a job as it stands now, with the audio of its rendering once that has succeeded."""
+    def await_end(self, job: Job, timeout_s: float) -> Job | None:
+        """Give a job as soon as it has ended, with its audio if it has some, or as it is some time later.
+
+        That is after `timeout_s`, at its deadline, which nobody announces, or after a few seconds: whoever
+        goes on waiting calls again.
+        """
+        block_s = min(timeout_s, job.left_ms / 1000, _BLOCK_S)
+        ends = [f"voice:end:{id_}" for id_ in (job.id, job.rendering_id)]
+        waiting: Command = ("XREAD", "BLOCK", max(int(block_s * 1000), 1), "STREAMS", *ends, "0", "0")
         with state_errors():
-            # The audio after the job: once that has succeeded, it is there.
-            answer, audio = run_script(
-                self._line, self._read, self._frozen, job.id, after=[("GET", audio_key(job.rendering_id))]
+            # Redis looks at the commands behind one that blocks at the moment when that has its answer. The
+            # audio after the job: once that has succeeded, it is there.
+            _, answer, audio = run_script(
+                self._line,
+                self._read,
+                self._frozen,
+                job.id,
+                before=[waiting],
+                after=[("GET", audio_key(job.rendering_id))],
+                block_s=block_s,
             )
         for standing in self._standings([job.id], answer):
             now = standing.describe(job.request)
