@@ -26,6 +26,11 @@ def load_script(redis: Redis, package: str, name: str) -> Script:
     return redis.register_script("\n".join(source))
 
 
+def script_call(script: Script, *args: str | int) -> Command:
+    """Give the command that runs a script that the server knows."""
+    return ("EVALSHA", script.sha, 0, *args)
+
+
 def run_script(
     line: Line,
     script: Script,
@@ -40,7 +45,7 @@ def run_script(
     block, up to `block_s` seconds. Where the server does not know the script yet, all of it is sent again, so
     they must be such as may come twice.
     """
-    commands = [*before, ("EVALSHA", script.sha, 0, *args), *after]
+    commands = [*before, script_call(script, *args), *after]
     try:
         return line.ask(*commands, block_s=block_s)
     except NoScriptError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from threading import get_ident
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import redis
 import structlog
 
+from shared.cache import Stored
 from shared.errors import BadAudio, EngineFailed, EngineTimeout, ModelLoadFailed, ProviderError
 from shared.ledger import ALL_FAILED, Attempt, Result, Waiting, log_fields
 from shared.models import Audio
@@ -54,6 +55,16 @@ class _Work:
     """Tries whose sound was refused."""
     synthesis: Synthesis | None = None
     """The end, if speech came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """Audio that was made, or found."""
+
+    result: Result
+    data: bytes
+    told: bytes | None = None
+    """What the ledger has answered to it, if it was told."""
 
 
 class Renderer:
@@ -118,7 +129,7 @@ class Renderer:
         )
         try:
             with lease:
-                result, data = self._result(work, lease)
+                spoken = self._result(work, lease)
         except LeaseLost as lost:
             self._stop(work, lost.why)
         except ProviderError as error:
@@ -128,19 +139,22 @@ class Renderer:
             self._pass_on(work, EngineFailed(_UNEXPECTED))
             raise
         else:
-            if self._ledger.succeed(claim, result, data, work.refusals, usage=work.meter.usage()):
-                work.synthesis = Synthesis(work.meter.elapsed_ms, result.duration_ms)
+            has_succeeded = self._ledger.succeed(
+                claim, spoken.result, spoken.data, work.refusals, usage=work.meter.usage(), told=spoken.told
+            )
+            if has_succeeded:
+                work.synthesis = Synthesis(work.meter.elapsed_ms, spoken.result.duration_ms)
         finally:
             self._note_outcome(work)
 
-    def _result(self, work: _Work, lease: Lease) -> tuple[Result, bytes]:
+    def _result(self, work: _Work, lease: Lease) -> _Spoken:
         """Make the audio and cache it, or give what an attempt cached that died before it could say so."""
         claim = work.claim
         if claim.attempt > 1 and (found := self._cached(claim)):
-            return Result.of_cached(found), found.data
+            return _Spoken(Result.of_cached(found), found.data)
         audio = self._speak(work, lease)
         lease.check()
-        return Result.of(claim.cache_key, audio, cached=self._cache_audio(claim, audio)), audio.data
+        return self._cache_audio(work, audio)
 
     def _cached(self, claim: Claim) -> CachedAudio | None:
         try:
@@ -191,13 +205,18 @@ class Renderer:
             degraded=claim.chain.index(self.name) > 0,
         )
 
-    def _cache_audio(self, claim: Claim, audio: Audio) -> bool:
-        """Tell whether the cache holds it now; where it does not, the job alone keeps it."""
+    def _cache_audio(self, work: _Work, audio: Audio) -> _Spoken:
+        """Have the cache keep it and, if the ledger is there, tell that; else the job alone keeps it."""
+        claim, cached = work.claim, Result.of(work.claim.cache_key, audio, cached=True)
+        telling = self._ledger.succeeding(claim, cached, work.refusals, usage=work.meter.usage())
         try:
-            return self._cache.store(claim.cache_key, claim.utterance, audio, copy_as=claim.draft)
+            stored = self._cache.store(
+                claim.cache_key, claim.utterance, audio, copy_as=claim.draft, then=telling
+            )
         except redis.RedisError as error:
             log.warning("cache_failed", error=type(error).__name__)
-            return False
+            stored = Stored(is_kept=False)
+        return _Spoken(replace(cached, cached=stored.is_kept), audio.data, stored.told)
 
     def _stop(self, work: _Work, why: Loss) -> None:
         """End an attempt whose lease is lost."""

@@ -3,7 +3,7 @@
 from shared.cache.history import CacheHistory, CacheRecord
 from shared.cache.invalidations import Invalidations
 from shared.cache.key import cache_key
-from shared.cache.store import AudioCache, CachedAudio, CacheStats, Metadata
+from shared.cache.store import AudioCache, CachedAudio, CacheStats, Metadata, Stored
 
 __all__ = [
     "AudioCache",
@@ -13,5 +13,6 @@ __all__ = [
     "CachedAudio",
     "Invalidations",
     "Metadata",
+    "Stored",
     "cache_key",
 ]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _DROP_BATCH = 500
 _ASKED_AT_ONCE = 1000
 _EXTENDED_AT_ONCE = 100
+# What storing ends with; else there is no such voice any more.
+_STORED, _NO_AUDIO = b"stored", b"no audio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,15 @@ class CachedAudio:
     key: str
     data: bytes
     metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of audio that was to be kept."""
+
+    is_kept: bool
+    told: bytes | None = None
+    """What the ledger answered, if it was told in the same round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +142,7 @@ class AudioCache:
         """Keep audio in the `client`'s database; `state_db` is the ledger's, if it is on the same server."""
         self._redis = client
         self._state_db = state_db
+        self._db: int = client.connection_pool.connection_kwargs["db"]
         self._line = Line(client)
         self._ahead = _Ahead(self._line)
         self.requests = RequestCounter(client)
@@ -199,14 +211,17 @@ class AudioCache:
         if len(audio.data) <= self._max_size_bytes:
             self._ahead.send(_draft(key, audio), audio.data)
 
-    def store(self, key: str, utterance: Utterance, audio: Audio, *, copy_as: str = "") -> bool:
-        """Keep audio for its time to live; False when it is too large for an entry or its voice is gone.
+    def store(
+        self, key: str, utterance: Utterance, audio: Audio, *, copy_as: str = "", then: Command | None = None
+    ) -> Stored:
+        """Keep audio for its time to live, unless it is too large for an entry or its voice is gone.
 
-        The audio is sent, unless this thread has sent it ahead. The ledger gets a copy under the key
-        `copy_as`, if it is on the same server; it expires soon.
+        The audio is sent, unless this thread has sent it ahead. If the ledger is on the same server, it gets
+        a copy of what is kept under the key `copy_as`, which expires soon, and the command `then`, all in
+        this round trip.
         """
         if len(audio.data) > self._max_size_bytes:
-            return False
+            return Stored(is_kept=False)
         ttl_s = self._degraded_ttl_s if audio.degraded else self.ttl_s
         metadata = Metadata(
             personality_id=utterance.personality_id,
@@ -220,6 +235,9 @@ class AudioCache:
             expires_ms=int((time.time() + ttl_s) * 1000),
         )
         draft = _draft(key, audio)
+        after: list[Command] = []
+        if then and self._state_db is not None:
+            after = [("SELECT", self._state_db), then, ("SELECT", self._db)]
         args = (
             key,
             utterance.personality_id,
@@ -228,21 +246,24 @@ class AudioCache:
             metadata.expires_ms,
             metadata.sha256,
             metadata.voice_revision,
+            copy_as if after else "",
+            self._state_db or "",
         )
 
-        def take(*before: Command) -> bool:
-            *_, stored = run_script(self._line, self._scripts["store"], *args, before=before)
-            return bool(stored)
+        def take(*before: Command, after: Sequence[Command] = ()) -> tuple[bytes, bytes | None]:
+            answers = run_script(self._line, self._scripts["store"], *args, before=before, after=after)
+            stored, *told = answers[len(before) :]
+            return stored, told[1] if told else None
 
         sending = _sending(draft, audio.data)
         before = [] if self._ahead.has_brought(draft) else [sending]
-        if copy_as and self._state_db is not None:
-            before.append(("COPY", draft, copy_as, "DB", self._state_db, "REPLACE"))
-        # What was sent ahead may have expired, and a copy be refused: then it goes the plain way.
+        # What was sent ahead may have expired, the ledger's command be refused: then it goes the plain way.
         with suppress(redis.ResponseError):
-            if take(*before):
-                return True
-        return take(sending)
+            stored, told = take(*before, after=after)
+            if stored != _NO_AUDIO:
+                return Stored(stored == _STORED, told)
+        stored, _ = take(sending)
+        return Stored(stored == _STORED)
 
     def drop(self, personality_id: str, *, oldest_revision: int = 0) -> int:
         """Delete every entry of a personality; says how many there were.

@@ -12,7 +12,7 @@ from shared.ledger.attempts import join_attempts
 from shared.ledger.reading import Standing, Submitted
 from shared.ledger.records import Claim, Waiting, rendering_id
 from shared.ledger.results import ResultStore
-from shared.lua import DRAFT_MS, load_script, run_script
+from shared.lua import DRAFT_MS, load_script, run_script, script_call
 from shared.priorities import Priority
 from shared.turns import LOSSES_PER_PROVIDER, next_turn
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from shared.connections import Command
     from shared.ledger.attempts import Attempt
     from shared.ledger.records import Idempotency, Job, Result
     from shared.models import SpeechRequest, Utterance
@@ -51,11 +52,9 @@ class Ledger(ResultStore):
         deadline_ms: int,
         job_ttl_ms: int,
         max_backlog: int,
-        gets_copies: bool = False,
     ) -> None:
-        """Keep the books in `redis`; `gets_copies` tells that the cache copies to drafts what it takes."""
+        """Keep the books in `redis`."""
         super().__init__(redis, job_ttl_ms=job_ttl_ms)
-        self._gets_copies = gets_copies
         self.lease_ms = lease_ms
         self._deadline_ms = deadline_ms
         self._max_backlog = max_backlog
@@ -71,7 +70,6 @@ class Ledger(ResultStore):
             deadline_ms=settings.job_deadline_seconds * 1000,
             job_ttl_ms=settings.job_ttl_seconds * 1000,
             max_backlog=settings.max_backlog,
-            gets_copies=settings.state_db_beside_audio is not None,
         )
 
     def _run(self, name: str, *arguments: str | int) -> Any:
@@ -258,13 +256,36 @@ class Ledger(ResultStore):
         attempts: Sequence[Attempt] = (),
         *,
         usage: Usage | None = None,
+        told: bytes | None = None,
     ) -> bool:
         """End the rendering with its audio; False when another attempt has the fence, and nothing was stored.
 
-        The audio is sent, unless the cache has it and so has left a copy here. What the attempt used is
-        written down in any case.
+        `told` is what Redis has answered to `succeeding`, after which all may be done. What the attempt used
+        is written down in any case.
         """
-        arguments = self._finishing(
+        if told in {None, _NO_AUDIO}:
+            with state_errors():
+                _, told = run_script(
+                    self._line,
+                    self._scripts["finish"],
+                    *self._succeeding(claim, result, attempts, usage),
+                    before=[("SET", claim.draft, data, "PX", DRAFT_MS)],
+                )
+        return told == b"succeeded"
+
+    def succeeding(
+        self, claim: Claim, result: Result, attempts: Sequence[Attempt] = (), *, usage: Usage | None = None
+    ) -> Command:
+        """Give the command that does what `succeed` does, if the ledger has the audio as the claim's draft.
+
+        It is refused where the server does not know the script yet.
+        """
+        return script_call(self._scripts["finish"], *self._succeeding(claim, result, attempts, usage))
+
+    def _succeeding(
+        self, claim: Claim, result: Result, attempts: Sequence[Attempt], usage: Usage | None
+    ) -> tuple[str | int, ...]:
+        finishing = self._finishing(
             claim.rendering_id,
             claim.attempt,
             "succeeded",
@@ -272,19 +293,7 @@ class Ledger(ResultStore):
             value=result.to_json(),
             usage=usage,
         )
-        state = _NO_AUDIO
-        if self._gets_copies and result.cached:
-            state = self._run("finish", *arguments)
-        if state == _NO_AUDIO:
-            with state_errors():
-                _, state = run_script(
-                    self._line,
-                    self._scripts["finish"],
-                    self._frozen,
-                    *arguments,
-                    before=[("SET", claim.draft, data, "PX", DRAFT_MS)],
-                )
-        return bool(state == b"succeeded")
+        return self._frozen, *finishing
 
     def fail(
         self,

@@ -170,7 +170,7 @@ def redis(redis_server):
 
 @pytest.fixture
 def ledger(redis):
-    return make_ledger(redis, gets_copies=True)
+    return make_ledger(redis)
 
 
 @pytest.fixture

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from shared import connections
-from shared.cache import AudioCache
+from shared.cache import AudioCache, Stored
 from shared.connections import worker_client
 from shared.models import Audio, AudioFormat, Fallback, Quality, Utterance
 from tests.servers import running_redis
 
 MARCEL = "00000000-0000-0000-0001-000000000001"
 SHANTE = "00000000-0000-0000-0001-000000000002"
+KEPT = Stored(is_kept=True)
+KEPT = Stored(is_kept=True)
 LOST = ["a restart", "its expiry"]
 KEYS = [hashlib.sha256(bytes([n])).hexdigest() for n in range(40)]
 
@@ -47,7 +49,7 @@ def audio(data=b"RIFF", *, degraded=False):
 
 
 def test_what_was_stored_is_found_whole(cache):
-    assert cache.store(KEYS[0], utterance(), audio(b"\x00\r\nRIFF"))
+    assert cache.store(KEYS[0], utterance(), audio(b"\x00\r\nRIFF")).is_kept
     found = cache.look(KEYS[0])
     assert found.data == b"\x00\r\nRIFF"
     assert found.metadata.sha256 == hashlib.sha256(b"\x00\r\nRIFF").hexdigest()
@@ -59,13 +61,22 @@ def test_a_ledger_on_the_same_server_gets_a_copy_that_expires_soon(every_redis):
     for db in (cache_db, state):
         db.flushdb()
     beside = AudioCache(cache_db, ttl_s=1000, degraded_ttl_s=100, max_size_bytes=10, state_db="1")
-    assert beside.store(KEYS[0], utterance(), audio(b"\0first"), copy_as="copy")
+
+    def store(key, data, copy_as="copy", revision=1):
+        spoken = replace(utterance(), voice_revision=revision)
+        return beside.store(key, spoken, audio(data), copy_as=copy_as, then=("GET", copy_as))
+
+    for told in (b"\0first", b"\0first"):
+        assert store(KEYS[0], b"\0first") == Stored(is_kept=True, told=told), "the same twice, too"
     assert (state.get("copy"), beside.look(KEYS[0]).data) == (b"\0first", b"\0first")
     assert 0 < state.pttl("copy") <= 10_000
-    beside.store(KEYS[1], utterance(), audio(b"another"), copy_as="copy")
-    assert state.get("copy") == b"another", "what an earlier try has left is replaced"
-    assert not beside.store(KEYS[2], utterance(), audio(b"x" * 11), copy_as="none")
+    assert store(KEYS[1], b"another").told == b"another", "what an earlier try has left is replaced"
+    assert store(KEYS[2], b"x" * 11, copy_as="none") == Stored(is_kept=False)
+    beside.drop(utterance().personality_id, oldest_revision=2)
+    assert store(KEYS[2], b"no voice", copy_as="none") == Stored(is_kept=False)
     assert not state.exists("none")
+    assert store(KEYS[2], b"newer", revision=2).told == b"newer"
+    assert cache_db.dbsize() == 7
 
 
 def test_audio_that_was_sent_ahead_is_not_sent_again(cache, redis):
@@ -73,7 +84,7 @@ def test_audio_that_was_sent_ahead_is_not_sent_again(cache, redis):
     cache.store(KEYS[1], utterance(), audio())  # the server learns the script
     redis.config_resetstat()
     cache.send_ahead(KEYS[0], large)
-    assert cache.store(KEYS[0], utterance(), large)
+    assert cache.store(KEYS[0], utterance(), large).is_kept
     assert 9_000 < redis.info("stats")["total_net_input_bytes"] < 12_000
     assert cache.look(KEYS[0]).data == large.data
     assert not redis.keys("voice:draft:*")
@@ -95,9 +106,9 @@ def test_whatever_was_sent_ahead_what_is_stored_is_stored(tmp_path, every_redis,
             client.flushall()
         elif between == "its expiry":
             client.flushdb()
-        assert cache.store(KEYS[0], utterance(), audio(b"good"), copy_as="copy")
+        stored = cache.store(KEYS[0], utterance(), audio(b"good"), copy_as="copy", then=("GET", "copy"))
+        assert stored == Stored(is_kept=True, told=None if between in LOST else b"good")
         assert cache.look(KEYS[0]).data == b"good"
-        assert server.client(1).get("copy") in {b"good", None if between in LOST else b"good"}
 
 
 def test_where_copies_are_refused_audio_is_stored_all_the_same(every_redis):
@@ -110,7 +121,7 @@ def test_where_copies_are_refused_audio_is_stored_all_the_same(every_redis):
     cache = AudioCache(client, ttl_s=1000, degraded_ttl_s=100, max_size_bytes=10_000, state_db="1")
     for key in KEYS[:2]:
         cache.send_ahead(key, audio())
-        assert cache.store(key, utterance(), audio(), copy_as="copy")
+        assert cache.store(key, utterance(), audio(), copy_as="copy", then=("GET", "copy")) == KEPT
     assert cache.stats().entries == 2
     assert not every_redis.client(1).exists("copy")
 
@@ -159,18 +170,18 @@ def test_audio_on_its_way_into_an_entry_is_gone_when_it_is_there_and_soon_when_i
     cache.store(KEYS[0], utterance(), audio())
     assert redis.keys("voice:draft:*") == []
     cache.drop(MARCEL, oldest_revision=2)
-    assert not cache.store(KEYS[0], utterance(), audio())
+    assert not cache.store(KEYS[0], utterance(), audio()).is_kept
     assert [0 < redis.pttl(draft) <= 10_000 for draft in redis.keys("voice:draft:*")] == [True]
 
 
 def test_a_server_that_has_forgotten_the_scripts_is_told_them(cache, redis):
     redis.script_flush()
-    assert cache.store(KEYS[0], utterance(), audio())
+    assert cache.store(KEYS[0], utterance(), audio()).is_kept
     assert cache.look(KEYS[0]).data == b"RIFF"
 
 
 def test_too_large_audio_is_not_cached(cache):
-    assert not cache.store(KEYS[0], utterance(), audio(b"x" * 10_001))
+    assert not cache.store(KEYS[0], utterance(), audio(b"x" * 10_001)).is_kept
     assert cache.look(KEYS[0]) is None
 
 
@@ -204,10 +215,10 @@ def test_audio_of_a_voice_that_is_no_more_is_not_taken_in(cache):
     cache.store(KEYS[0], utterance(), audio())
     assert cache.drop(MARCEL, oldest_revision=2) == 1
     cache.drop(MARCEL, oldest_revision=1)
-    assert not cache.store(KEYS[0], utterance(), audio())
+    assert not cache.store(KEYS[0], utterance(), audio()).is_kept
     assert cache.look(KEYS[0]) is None
-    assert cache.store(KEYS[1], replace(utterance(), voice_revision=2), audio())
-    assert cache.store(KEYS[2], utterance(SHANTE), audio())
+    assert cache.store(KEYS[1], replace(utterance(), voice_revision=2), audio()).is_kept
+    assert cache.store(KEYS[2], utterance(SHANTE), audio()).is_kept
     assert cache.stats().entries == 2
 
 

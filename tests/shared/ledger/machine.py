@@ -45,10 +45,10 @@ UTTERANCE = Utterance(
 )
 
 
-def make_ledger(redis, *, max_backlog=1000, gets_copies=False) -> Ledger:
+def make_ledger(redis, *, max_backlog=1000) -> Ledger:
     """Make a ledger whose clock stands still until a test moves it."""
     times = {"lease_ms": LEASE_MS, "deadline_ms": DEADLINE_MS, "job_ttl_ms": JOB_TTL_MS}
-    ledger = Ledger(redis, **times, max_backlog=max_backlog, gets_copies=gets_copies)
+    ledger = Ledger(redis, **times, max_backlog=max_backlog)
     ledger.frozen_ms = 1_800_000_000_000
     return ledger
 

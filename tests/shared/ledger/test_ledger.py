@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -44,6 +45,12 @@ def ledger(redis):
 def succeed(ledger, rendering_id):
     claim = ledger.claim(rendering_id, CHAIN[0], "worker")
     assert ledger.succeed(claim, result(claim.cache_key), b"abc")
+
+
+def told_success(ledger, claim, *, usage=None):
+    """What Redis answers to the command of a success."""
+    ledger.redis.script_load(ledger._scripts["finish"].script)
+    return ledger.redis.execute_command(*ledger.succeeding(claim, result(claim.cache_key), usage=usage))
 
 
 def test_duplicate_requests_share_one_rendering(ledger):
@@ -176,7 +183,7 @@ def test_audio_is_what_it_was_whatever_bytes_it_has(ledger):
     data = b"first\naudio\0" + os.urandom(300_000)
     assert ledger.succeed(claim, result(KEYS[0]), data)
     assert ledger.audio(submitted.rendering_id) == data
-    assert ledger.with_audio(ledger.job(job_id)).audio == data
+    assert ledger.await_end(ledger.job(job_id), 10).audio == data
 
 
 def test_without_its_audio_nothing_succeeds(ledger):
@@ -190,34 +197,37 @@ def test_without_its_audio_nothing_succeeds(ledger):
     assert ledger.job(job_id).attempts == tuple(tried)
 
 
-def test_a_copy_that_the_cache_has_left_is_taken(redis):
-    ledger = make_ledger(redis, gets_copies=True)
+def test_a_copy_that_the_cache_has_left_is_taken(ledger, redis):
     _, submitted = submit(ledger, KEYS[0])
     claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
     redis.set(claim.draft, b"the copy", px=10_000)
-    assert ledger.succeed(claim, result(KEYS[0]), b"what would be sent")
+    told = told_success(ledger, claim)
+    assert told == b"succeeded"
+    assert ledger.succeed(claim, result(KEYS[0]), b"what would be sent", told=told)
     assert ledger.audio(submitted.rendering_id) == b"the copy"
     assert JOB_TTL_MS - 5000 < redis.pttl(f"voice:result:{submitted.rendering_id}") <= JOB_TTL_MS
 
 
-def test_where_the_copy_is_gone_the_audio_is_sent_and_its_use_counted_once(redis):
-    ledger = make_ledger(redis, gets_copies=True)
+def test_where_no_copy_is_the_audio_is_sent_and_its_use_counted_once(ledger, redis):
     _, submitted = submit(ledger, KEYS[0])
     claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
-    assert ledger.succeed(claim, result(KEYS[0]), b"what is sent", usage=usage_of(claim))
+    told = told_success(ledger, claim, usage=usage_of(claim))
+    assert told == b"no audio"
+    assert ledger.succeed(claim, result(KEYS[0]), b"what is sent", usage=usage_of(claim), told=told)
     assert ledger.audio(submitted.rendering_id) == b"what is sent"
     assert redis.xlen("voice:usage") == 1
 
 
-def test_a_zombie_s_copy_is_not_taken_for_its_heir_s(redis):
-    ledger = make_ledger(redis, gets_copies=True)
+def test_a_zombie_s_copy_is_not_taken_for_its_heir_s(ledger, redis):
     _, submitted = submit(ledger, KEYS[0])
     zombie = ledger.claim(submitted.rendering_id, CHAIN[0], "zombie")
     ledger.frozen_ms += 2 * LEASE_MS
     ledger.sweep()
     heir = ledger.claim(submitted.rendering_id, CHAIN[0], "heir")
     redis.set(zombie.draft, b"the zombie's", px=10_000)
-    assert not ledger.succeed(zombie, result(KEYS[0]), b"the zombie's")
+    told = told_success(ledger, zombie)
+    assert told == b"fenced"
+    assert not ledger.succeed(zombie, result(KEYS[0]), b"the zombie's", told=told)
     assert ledger.succeed(heir, result(KEYS[0]), b"the heir's")
     assert ledger.audio(submitted.rendering_id) == b"the heir's"
     assert not redis.keys("voice:draft:*")
@@ -229,7 +239,7 @@ def test_a_server_that_has_forgotten_the_scripts_is_told_them(ledger, redis):
     redis.script_flush()
     assert ledger.succeed(claim, result(KEYS[0]), b"abc")
     redis.script_flush()
-    assert ledger.with_audio(ledger.job(job_id)).audio == b"abc"
+    assert ledger.await_end(ledger.job(job_id), 10).audio == b"abc"
 
 
 def test_a_retry_moves_the_rendering_to_the_next_queue(ledger):
@@ -425,32 +435,55 @@ def test_what_has_ended_is_kept_for_a_while_only(ledger, redis):
     assert redis.pttl(f"voice:job:{job_id}") > 0
 
 
-def test_who_waits_is_woken_by_the_end(ledger, every_redis):
+def test_who_waits_is_woken_by_the_end(ledger):
     job_id, submitted = submit(ledger, KEYS[0])
-    reader = TransitionReader(every_redis.url(1))
-    with reader.watching(submitted.rendering_id, end_only=True) as finished:
-        assert not ledger.job(job_id).status.has_ended
-        threading.Thread(target=succeed, args=(ledger, submitted.rendering_id)).start()
-        assert finished.wait(10)
-    reader.close()
-    assert ledger.job(job_id).status is Status.SUCCEEDED
+    before = ledger.job(job_id)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(ledger.await_end, before, 30)
+        time.sleep(0.1)
+        succeed(ledger, submitted.rendering_id)
+        after = waiting.result(3)
+    assert (after.status, after.audio) == (Status.SUCCEEDED, b"abc")
 
 
-def test_an_end_between_reading_and_watching_is_not_missed(ledger, every_redis):
-    _, first = submit(ledger, KEYS[0])
-    succeed(ledger, first.rendering_id)
-    reader = TransitionReader(every_redis.url(1))
-    with reader.watching(first.rendering_id, end_only=True) as finished:
-        assert finished.wait(10), "the first to watch is told of what was before"
-    _, second = submit(ledger, KEYS[1])
-    _, third = submit(ledger, KEYS[2])
-    with reader.watching(third.rendering_id, end_only=True) as finished:
-        for each in (second, third):
-            succeed(ledger, each.rendering_id)
-        assert finished.wait(10)
-        with reader.watching(second.rendering_id, end_only=True) as finished_before:
-            assert finished_before.is_set()
-    reader.close()
+def test_an_end_between_reading_and_waiting_is_not_missed(ledger):
+    job_id, submitted = submit(ledger, KEYS[0])
+    before = ledger.job(job_id)
+    succeed(ledger, submitted.rendering_id)
+    begun = time.monotonic()
+    assert ledger.await_end(before, 30).status is Status.SUCCEEDED
+    assert time.monotonic() - begun < 3
+
+
+def test_who_waits_is_woken_by_the_cancelling_of_his_job_alone(ledger):
+    leaver, _ = submit(ledger, KEYS[0])
+    stayer, _ = submit(ledger, KEYS[0])
+    leaving, staying = ledger.job(leaver), ledger.job(stayer)
+    ledger.leave(leaver)
+    assert ledger.await_end(leaving, 30).status is Status.CANCELLED
+    begun = time.monotonic()
+    assert ledger.await_end(staying, 0.5).status is Status.QUEUED
+    assert time.monotonic() - begun >= 0.5
+
+
+def test_who_waits_waits_no_longer_than_until_the_deadline(ledger):
+    job_id, _ = submit(ledger, KEYS[0])
+    ledger.frozen_ms += DEADLINE_MS - 100
+    late = ledger.job(job_id)
+    assert late.left_ms == 100
+    begun = time.monotonic()
+    assert ledger.await_end(late, 30).status is Status.QUEUED, "the clock of the ledger stands still"
+    assert 0.1 <= time.monotonic() - begun < 3
+
+
+def test_what_told_of_an_end_is_not_kept_for_long(ledger, redis):
+    job_id, submitted = submit(ledger, KEYS[0])
+    submit(ledger, KEYS[0])
+    ledger.leave(job_id)
+    succeed(ledger, submitted.rendering_id)
+    ends = redis.keys("voice:end:*")
+    assert len(ends) == 2
+    assert all(5_000 < redis.pttl(end) <= 30_000 for end in ends)
 
 
 def test_who_watches_is_told_of_claims_attempts_and_those_who_leave(ledger, every_redis):
