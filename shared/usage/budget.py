@@ -53,12 +53,13 @@ class BudgetWatch:
 
     def start(self) -> None:
         """Look at once and from now on; the thread ends with the process."""
-        self.wake()
+        self._woken.set()
         threading.Thread(target=self._run, name="budget", daemon=True).start()
 
     def wake(self) -> None:
         """Say that something was spent."""
-        self._woken.set()
+        if self._limit_usd is not None:
+            self._woken.set()
 
     def _run(self) -> None:
         while True:
