@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from contextlib import suppress
 
 import structlog
+
+_STANDARD_ERROR = 2
+
+
+class _StandardError:
+    """Writes each line in one piece, and takes no lock, which a process forked meanwhile would find taken."""
+
+    def msg(self, line: str) -> None:
+        """Write a line; that nobody reads it any more is no fault of who has something to say."""
+        with suppress(OSError):
+            os.write(_STANDARD_ERROR, f"{line}\n".encode(errors="backslashreplace"))
+
+    debug = info = warning = error = critical = msg
 
 
 def current_request_id() -> str:
@@ -24,37 +39,35 @@ def configure_logging(level: str, form: str) -> None:
 
     `level` is debug, info, warning or error; `form` is console or json.
     """
-    shared: list[structlog.typing.Processor] = [
+    context: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
     ]
     if form == "json":  # the console's lines get their time from who shows them
-        shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
+        context.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
     renderers: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if form == "json"
         else [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
     )
+    number = logging.getLevelNamesMapping()[level.upper()]
+    # Past Python's own logging, which takes as long again and would be on every job's way.
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        processors=[*context, *renderers],
+        logger_factory=_StandardError,
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=True,
     )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *renderers,
-        ],
-    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=context,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+        )
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    root.setLevel(number)
     # Celery and its transport say much at "info" that the farm's own events say better.
     for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "amqp"):
-        logging.getLogger(chatty).setLevel(
-            max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()])
-        )
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, number))
