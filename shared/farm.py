@@ -18,7 +18,7 @@ from shared.consents import Consents
 from shared.database import Database
 from shared.directory import Changes, Directory
 from shared.doorbell import Doorbell
-from shared.errors import NotFound, QueueFull, RateLimited, retry_after_s
+from shared.errors import IdempotencyMismatch, NotFound, QueueFull, RateLimited, retry_after_s
 from shared.jobs import Jobs
 from shared.keys import ApiKeys
 from shared.ledger import KEEP_LIVE_MS, Idempotency, Ledger, Result, Sweep, TransitionReader, log_fields
@@ -218,7 +218,6 @@ class Farm:
     def _submit(self, order: Order) -> Job:
         route = self.router.route(order.utterance, order.voice, order.roll_call)
         provider = route.provider
-        may_begin = self.rate_limit.take(order.owner)
         try:
             submitted = self.ledger.submit(
                 order.key,
@@ -230,21 +229,25 @@ class Farm:
                 request=order.request,
                 looked_at_ms=order.looked_at_ms,
                 idempotency=order.idempotency,
-                may_begin=may_begin,
+                allowance=self.rate_limit.allowance(order.owner),
                 request_id=current_request_id(),
                 passed_over=route.passed_over,
             )
+        except IdempotencyMismatch:
+            self.rate_limit.give_back(order.owner)
+            raise
         except QueueFull as full:
             self.rate_limit.give_back(order.owner)
             drained_s = self.presence.drain_seconds(provider, self.ledger.queued(provider))
             full.retry_after_s = retry_after_s(drained_s)
             raise
         except RateLimited as limited:
+            self.rate_limit.give_back(order.owner)
             limited.retry_after_s = self.rate_limit.resets_in_s(order.owner)
             raise
         if submitted.how == "new":
             self.doorbell.ring(provider, submitted.rendering_id)
-        elif may_begin:
+        else:
             self.rate_limit.give_back(order.owner)
         if submitted.urged:
             self.doorbell.ring(submitted.urged, submitted.rendering_id)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.ledger.records import Idempotency, Job, Result
     from shared.models import SpeechRequest, Utterance
     from shared.presence import RollCall
+    from shared.rate_limit import Allowance
     from shared.settings import Settings
     from shared.usage import Usage
 
@@ -72,9 +73,9 @@ class Ledger(ResultStore):
             max_backlog=settings.max_backlog,
         )
 
-    def _run(self, name: str, *arguments: str | int) -> Any:
+    def _run(self, name: str, *arguments: str | int, before: Sequence[Command] = ()) -> Any:
         with state_errors():
-            [answer] = run_script(self._line, self._scripts[name], self._frozen, *arguments)
+            *_, answer = run_script(self._line, self._scripts[name], self._frozen, *arguments, before=before)
             return answer
 
     def submit(
@@ -89,7 +90,7 @@ class Ledger(ResultStore):
         request: SpeechRequest,
         looked_at_ms: int,
         idempotency: Idempotency | None = None,
-        may_begin: bool = True,
+        allowance: Allowance | None = None,
         request_id: str = "",
         passed_over: Sequence[Attempt] = (),
         priority: Priority = Priority.INTERACTIVE,
@@ -99,7 +100,8 @@ class Ledger(ResultStore):
         """Record a job and join or begin its rendering.
 
         `looked_at_ms` is the server's time before the caller looked in the cache; audio made since is "done".
-        Without `may_begin` it may only join what is under way, which makes no work.
+        It takes one from the `allowance`, if it is given one, in the same round trip; where that had none
+        left, it may only join what is under way, which makes no work.
         `request_id` names the HTTP request for the log lines of whoever works on it.
         `passed_over` are those before the provider that are not asked.
         A job for the cache, by its `priority`, is in nobody's list.
@@ -121,7 +123,7 @@ class Ledger(ResultStore):
             chain=chain,
             utterance=utterance.to_json(),
             looked_at_ms=looked_at_ms,
-            may_begin=may_begin,
+            allowance=allowance,
             request_id=request_id,
             attempts=join_attempts(passed_over),
             priority=priority,
@@ -172,7 +174,7 @@ class Ledger(ResultStore):
         chain: tuple[str, ...] = (),
         utterance: str = "",
         looked_at_ms: int = 0,
-        may_begin: bool = False,
+        allowance: Allowance | None = None,
         request_id: str = "",
         attempts: str = "",
         result: str = "",
@@ -200,10 +202,12 @@ class Ledger(ResultStore):
             RING_AGAIN_MS,
             self._deadline_ms if deadline_ms is None else deadline_ms,
             self._ttl_ms,
-            int(may_begin),
+            allowance.window if allowance else "",
+            allowance.most if allowance else 0,
             request_id,
             attempts,
             priority,
+            before=[allowance.taking] if allowance else [],
         )
         if how == b"mismatch":
             raise IdempotencyMismatch

@@ -55,13 +55,13 @@ def make_ledger(redis, *, max_backlog=1000) -> Ledger:
 
 def submit(
     ledger, key, *, job_id=None, owner="owner", looked_ago_ms=0, provider=CHAIN[0], idempotency=None,
-    personality_id=UTTERANCE.personality_id, may_begin=True,
+    personality_id=UTTERANCE.personality_id, allowance=None,
 ):  # fmt: skip
     """Submit a job of its own; gives its ID and what became of it."""
     submitted = ledger.submit(
         key, UTTERANCE, CHAIN, provider, job_id=job_id or str(uuid.uuid4()), owner=owner,
         request=SpeechRequest(text="Hello.", personality_id=personality_id, language="en"),
-        looked_at_ms=ledger.frozen_ms - looked_ago_ms, idempotency=idempotency, may_begin=may_begin,
+        looked_at_ms=ledger.frozen_ms - looked_ago_ms, idempotency=idempotency, allowance=allowance,
     )  # fmt: skip
     return submitted.job_id, submitted
 

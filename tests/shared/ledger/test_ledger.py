@@ -14,6 +14,7 @@ from shared.connections import worker_client
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited, StateUnavailable
 from shared.ledger import Attempt, Idempotency, Status, TransitionReader
 from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
+from shared.rate_limit import Allowance
 from tests.servers import running_redis
 from tests.shared.ledger.machine import (
     CHAIN,
@@ -108,18 +109,23 @@ def test_a_full_queue_refuses_and_leaves_nothing_behind(redis):
     assert submit(ledger, KEYS[0])[1].how == "joined", "what is under way can still be joined"
 
 
-def test_who_may_not_begin_may_join_and_leaves_nothing_behind(ledger, redis):
+def test_who_has_none_left_may_join_and_leaves_nothing_but_the_count(ledger, redis):
+    redis.set("window", 5)
+    allowance = Allowance("window", 5, ("INCR", "window"))
     before = set(redis.keys())
     with pytest.raises(RateLimited):
-        submit(ledger, KEYS[0], may_begin=False)
+        submit(ledger, KEYS[0], allowance=allowance)
     assert set(redis.keys()) == before
+    assert redis.get("window") == b"6", "it is for the caller to give it back"
     _, first = submit(ledger, KEYS[0])
-    assert submit(ledger, KEYS[0], may_begin=False)[1].how == "joined"
+    assert submit(ledger, KEYS[0], allowance=allowance)[1].how == "joined"
     succeed(ledger, first.rendering_id)
     ledger.frozen_ms += 50
-    assert submit(ledger, KEYS[0], looked_ago_ms=1000, may_begin=False)[1].how == "done"
+    assert submit(ledger, KEYS[0], looked_ago_ms=1000, allowance=allowance)[1].how == "done"
     with pytest.raises(RateLimited):
-        submit(ledger, KEYS[0], looked_ago_ms=10, may_begin=False)
+        submit(ledger, KEYS[0], looked_ago_ms=10, allowance=allowance)
+    redis.set("window", 4)
+    assert submit(ledger, KEYS[0], looked_ago_ms=10, allowance=allowance)[1].how == "new"
 
 
 def test_only_one_worker_gets_the_claim(ledger):
