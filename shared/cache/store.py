@@ -142,7 +142,7 @@ class AudioCache:
         """Keep audio in the `client`'s database; `state_db` is the ledger's, if it is on the same server."""
         self._redis = client
         self._state_db = state_db
-        self._db: int = client.connection_pool.connection_kwargs["db"]
+        self._db: int = client.connection_pool.connection_kwargs.get("db", 0)
         self._line = Line(client)
         self._ahead = _Ahead(self._line)
         self.requests = RequestCounter(client)
