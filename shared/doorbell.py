@@ -1,4 +1,7 @@
-"""Rings a provider's queue: a Celery message that carries a rendering's key and nothing else."""
+"""Rings a provider's queue: a Celery message that carries a rendering's key and nothing else.
+
+Where the broker is on the ledger's server, the ledger rings itself, with a message that was drafted here.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,11 @@ from typing import Any
 import structlog
 from celery import Celery
 from celery.utils import uuid
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
+from kombu.messaging import Producer
+from kombu.transport import virtual
+from kombu.utils.json import dumps
 
 from shared.errors import StateUnavailable
 from shared.ledger.records import log_fields
@@ -24,6 +31,7 @@ class Doorbell:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._drafter = Producer(Connection(transport=_Drafts).channel())
         connection = app.connection()
         self._errors = (OperationalError, *connection.connection_errors, *connection.channel_errors)
 
@@ -42,28 +50,29 @@ class Doorbell:
         return cls(app)
 
     def ring(self, queue: str, rendering_id: str) -> bool:
-        """Send one message to a provider's queue; False when the broker did not take it.
-
-        It is the message of Celery's `send_task`, which looks for a route and declares the queue first.
-        """
-        message = self._app.amqp.create_task_message(
-            uuid(), TASK, args=[rendering_id], kwargs={}, ignore_result=True, **_looks(queue, rendering_id)
-        )
+        """Send one message to a provider's queue; False when the broker did not take it."""
         try:
             with self._app.producer_pool.acquire(block=True) as producer:
                 _keep_client(producer.channel)
-                producer.publish(
-                    message.body,
-                    routing_key=queue,
-                    headers=message.headers,
-                    serializer="json",
-                    **message.properties,
-                )
+                self._publish(producer, queue, rendering_id)
         except self._errors as error:
             error_name = type(error).__name__
             log.warning("ring_failed", queue=queue, error=error_name, **log_fields(rendering_id))
             return False
         return True
+
+    def draft(self, queue: str, rendering_id: str) -> str:
+        """Give the message that rings, as it is to be put at the head of the queue's list."""
+        return str(self._publish(self._drafter, queue, rendering_id))
+
+    def _publish(self, producer: Producer, queue: str, rendering_id: str) -> object:
+        """Publish what Celery's `send_task` does, which looks for a route and declares the queue first."""
+        message = self._app.amqp.create_task_message(
+            uuid(), TASK, args=[rendering_id], kwargs={}, ignore_result=True, **_looks(queue, rendering_id)
+        )
+        return producer.publish(
+            message.body, routing_key=queue, headers=message.headers, serializer="json", **message.properties
+        )
 
     def ping(self) -> None:
         """Connect once.
@@ -84,6 +93,19 @@ class Doorbell:
                 return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
         except self._errors:
             return 0
+
+
+class _DraftChannel(virtual.Channel):
+    """Gives back what is published, in the form in which kombu's Redis transport holds it."""
+
+    def _put(self, queue: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002  # as there
+        return dumps(message)
+
+
+class _Drafts(virtual.Transport):
+    """Leads nowhere."""
+
+    Channel = _DraftChannel
 
 
 def _keep_client(channel: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import redis
@@ -232,6 +233,7 @@ class Farm:
                 allowance=self.rate_limit.allowance(order.owner),
                 request_id=current_request_id(),
                 passed_over=route.passed_over,
+                draft=partial(self.doorbell.draft, provider),
             )
         except IdempotencyMismatch:
             self.rate_limit.give_back(order.owner)
@@ -245,10 +247,10 @@ class Farm:
             self.rate_limit.give_back(order.owner)
             limited.retry_after_s = self.rate_limit.resets_in_s(order.owner)
             raise
-        if submitted.how == "new":
-            self.doorbell.ring(provider, submitted.rendering_id)
-        else:
+        if submitted.how != "new":
             self.rate_limit.give_back(order.owner)
+        elif not submitted.is_rung:
+            self.doorbell.ring(provider, submitted.rendering_id)
         if submitted.urged:
             self.doorbell.ring(submitted.urged, submitted.rendering_id)
         if submitted.how != "repeated":

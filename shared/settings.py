@@ -446,8 +446,12 @@ class Settings(BaseSettings):
     @cached_property
     def state_db_beside_audio(self) -> str | None:
         """The number of the ledger's database, if that is on the server of the audio cache."""
-        server, _, database = self.state_url.rpartition("/")
-        return database if server == self.audio_url.rpartition("/")[0] and database.isdecimal() else None
+        return _database_beside(self.state_url, self.audio_url)
+
+    @cached_property
+    def broker_db_beside_state(self) -> str | None:
+        """The number of the broker's database, if that is on the server of the ledger."""
+        return _database_beside(self.broker_url, self.state_url)
 
     @cached_property
     def database_url(self) -> str:
@@ -467,3 +471,9 @@ class Settings(BaseSettings):
         if self.samples_url_setting:
             return self.samples_url_setting.get_secret_value()
         return str(self.state_dir.absolute() / "samples")
+
+
+def _database_beside(url: str, other_url: str) -> str | None:
+    """Give the number of a Redis database, if its URL names the server that the other one names."""
+    server, _, database = url.rpartition("/")
+    return database if server == other_url.rpartition("/")[0] and database.isdecimal() else None

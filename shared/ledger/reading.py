@@ -102,6 +102,8 @@ class Submitted:
     standing: Standing
     urged: str | None = None
     """The provider to be rung because somebody waits now for what was made for the cache only."""
+    is_rung: bool = False
+    """Whether its provider was rung for a new rendering."""
 
     @property
     def job_id(self) -> str:

@@ -17,7 +17,7 @@ from shared.priorities import Priority
 from shared.turns import LOSSES_PER_PROVIDER, next_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redis import Redis
 
@@ -53,12 +53,14 @@ class Ledger(ResultStore):
         deadline_ms: int,
         job_ttl_ms: int,
         max_backlog: int,
+        broker_db: str | None = None,
     ) -> None:
-        """Keep the books in `redis`."""
+        """Keep the books in `redis`; `broker_db` is the broker's database, if it is on the same server."""
         super().__init__(redis, job_ttl_ms=job_ttl_ms)
         self.lease_ms = lease_ms
         self._deadline_ms = deadline_ms
         self._max_backlog = max_backlog
+        self._broker_db = broker_db
         names = ("submit", "claim", "renew", "finish", "leave", "sweep")
         self._scripts = {name: load_script(redis, "shared.ledger", name) for name in names}
 
@@ -71,6 +73,7 @@ class Ledger(ResultStore):
             deadline_ms=settings.job_deadline_seconds * 1000,
             job_ttl_ms=settings.job_ttl_seconds * 1000,
             max_backlog=settings.max_backlog,
+            broker_db=settings.broker_db_beside_state,
         )
 
     def _run(self, name: str, *arguments: str | int, before: Sequence[Command] = ()) -> Any:
@@ -96,6 +99,7 @@ class Ledger(ResultStore):
         priority: Priority = Priority.INTERACTIVE,
         deadline_ms: int | None = None,
         max_backlog: int | None = None,
+        draft: Callable[[str], str] | None = None,
     ) -> Submitted:
         """Record a job and join or begin its rendering.
 
@@ -106,15 +110,18 @@ class Ledger(ResultStore):
         `passed_over` are those before the provider that are not asked.
         A job for the cache, by its `priority`, is in nobody's list.
         `deadline_ms` from now and `max_backlog` of its queue take the place of every job's.
+        If the broker is on the ledger's server, it is rung for a new rendering with the message that `draft`
+        gives for that.
 
         Raises:
             QueueFull: the provider's backlog is at its limit; no job was left behind.
             RateLimited: it would have begun a rendering and may not; no job was left behind.
             IdempotencyMismatch: the key stands for another request.
         """
+        rendering = rendering_id(cache_key, job_id)
         return self._record(
             cache_key,
-            rendering_id(cache_key, job_id),
+            rendering,
             job_id=job_id,
             owner=owner,
             request=request,
@@ -129,6 +136,7 @@ class Ledger(ResultStore):
             priority=priority,
             deadline_ms=deadline_ms,
             max_backlog=max_backlog,
+            message=draft(rendering) if draft and self._broker_db is not None else "",
         )
 
     def keep(
@@ -181,6 +189,7 @@ class Ledger(ResultStore):
         priority: Priority = Priority.INTERACTIVE,
         deadline_ms: int | None = None,
         max_backlog: int | None = None,
+        message: str = "",
     ) -> Submitted:
         max_backlog = self._max_backlog if max_backlog is None else max_backlog
         how, *submitted = self._run(
@@ -207,6 +216,8 @@ class Ledger(ResultStore):
             request_id,
             attempts,
             priority,
+            self._broker_db or "",
+            message,
             before=[allowance.taking] if allowance else [],
         )
         if how == b"mismatch":
@@ -215,9 +226,12 @@ class Ledger(ResultStore):
             raise RateLimited
         if how == b"full":
             raise QueueFull(f"{max_backlog} syntheses wait for {provider} already")
-        id_of_job, now_ms, standing, urged = submitted
+        id_of_job, now_ms, standing, urged, is_rung = submitted
         return Submitted(
-            how.decode(), Standing.of(id_of_job.decode(), standing, now_ms), urged.decode() or None
+            how.decode(),
+            Standing.of(id_of_job.decode(), standing, now_ms),
+            urged=urged.decode() or None,
+            is_rung=bool(is_rung),
         )
 
     def repeated(self, owner: str, idempotency: Idempotency) -> Job | None:

@@ -1,10 +1,10 @@
 -- Record a job and give it a rendering: one of the audio that the cache holds, if there is a `result`; else the one
--- under way for its cache key, or a new one. Everything is written at once; the doorbell is rung afterwards, by the
--- caller or, if that dies, by the sweep.
+-- under way for its cache key, or a new one. Everything is written at once. For a new one the doorbell is rung with
+-- `message`, if the broker is a database of this server; else afterwards, by the caller or, if that dies, by the sweep.
 -- A job for the cache is in nobody's list. A rendering for the cache that somebody asks for is one as any other from
 -- then on: it goes to the end of the interactive queue, to whose provider `urged` tells to ring (empty otherwise).
 -- A new rendering takes one from `window`, the counter of who may begin how many, in which it is counted already.
--- Returns {'hit' | 'joined' | 'done' | 'new' | 'repeated', job id, now, standing, urged} or
+-- Returns {'hit' | 'joined' | 'done' | 'new' | 'repeated', job id, now, standing, urged, whether it was rung} or
 -- {'mismatch' | 'barred' | 'full'}.
 local frozen, job_id, owner, request, cache_key, id = unpack(ARGV, 1, 6)
 local idempotency_key, body, result = unpack(ARGV, 7, 9)
@@ -12,6 +12,7 @@ local provider, chain, utterance, max_attempts = unpack(ARGV, 10, 13)
 local max_backlog, looked_at_ms, ring_ms = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
 local deadline_ms, ttl_ms = tonumber(ARGV[17]), tonumber(ARGV[18])
 local window, most, request_id, attempts, priority = unpack(ARGV, 19, 23)
+local broker_db, message = ARGV[24], ARGV[25]
 
 local DAY_MS, STRUCK_AT_ONCE = 24 * 60 * 60 * 1000, 100
 
@@ -19,7 +20,7 @@ local now = now_ms(frozen)
 
 -- The reply of an earlier try was lost: tell it again.
 local before = redis.call('HGET', job_key(job_id), 'how')
-if before then return {before, job_id, now, standing(job_id), ''} end
+if before then return {before, job_id, now, standing(job_id), '', 0} end
 
 -- A request that is repeated has the job of its first time, unless that is no longer kept.
 local reservation = 'voice:idempotency:' .. owner .. ':' .. idempotency_key
@@ -27,7 +28,7 @@ if idempotency_key ~= '' then
   local reserved, first = unpack(redis.call('HMGET', reservation, 'body', 'job'))
   if reserved and reserved ~= body then return {'mismatch'} end
   local its = first and standing(first)
-  if its and its[1] then return {'repeated', first, now, its, ''} end
+  if its and its[1] then return {'repeated', first, now, its, '', 0} end
 end
 
 local how, urged = result == '' and 'new' or 'hit', ''
@@ -76,7 +77,7 @@ if idempotency_key ~= '' then
   redis.call('PEXPIRE', reservation, DAY_MS)
 end
 
-if priority == 'prewarm' then return {how, job_id, now, standing(job_id), urged} end
+if priority == 'prewarm' then return {how, job_id, now, standing(job_id), urged, 0} end
 
 -- No job is kept for longer than `kept_ms`: an index without a new job for so long goes as a whole, and in one
 -- with new jobs each strikes some old ones.
@@ -89,4 +90,12 @@ for _, index in ipairs({JOBS, JOBS .. ':' .. owner}) do
   local old = redis.call('ZRANGEBYSCORE', index, '-inf', (now - kept_ms) * 1000, 'LIMIT', 0, STRUCK_AT_ONCE)
   if #old > 0 then redis.call('ZREM', index, unpack(old)) end
 end
-return {how, job_id, now, standing(job_id), urged}
+
+local answer = {how, job_id, now, standing(job_id), urged, 0}
+if how == 'new' and message ~= '' then
+  -- At the very end: whatever followed would go to that database. What is refused does not undo the rest.
+  local selected = redis.pcall('SELECT', broker_db)
+  local rung = selected.err and selected or redis.pcall('LPUSH', provider, message)
+  if type(rung) == 'number' then answer[6] = 1 end
+end
+return answer
