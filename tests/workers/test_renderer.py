@@ -474,6 +474,28 @@ def test_what_lost_its_lease_is_ended_until_it_stops(ledger):
             lease.check()
 
 
+def test_only_what_takes_a_while_has_a_keeper(ledger, monkeypatch):
+    kept = []
+
+    def keep(lease):
+        kept.append(lease)
+
+    monkeypatch.setattr(Lease, "_keep", keep)
+
+    def lease():
+        return Lease(ledger, None, limit_s=9, is_stuck=bool, on_loss=print, on_hang=print)
+
+    for _ in range(100):
+        with lease():
+            pass
+    with lease() as first, lease() as second:
+        until(lambda: len(kept) == 2, "both are kept", 10)
+    assert set(kept) == {first, second}
+    with lease() as third:
+        until(lambda: len(kept) == 3, "so is one after a time without any", 10)
+    assert kept[-1] is third
+
+
 def test_a_cancelled_rendering_does_not_wait_for_its_engine(redis, ledger, cache, renderer):
     job_id, submitted = submit(ledger, KEYS[0])
     began.clear()
