@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from shared.settings import Settings
     from workers.engine import Engine
     from workers.provider import AudioChunk
+
+# A front that waits for the audio takes about so long to answer, and a small machine is left to it meanwhile.
+_ANSWER_S = 0.001
 
 _NOT_LOADED = "The engine could not be loaded; the worker's log says why."
 _UNEXPECTED = "The engine failed unexpectedly; the worker's log says how."
@@ -144,6 +148,7 @@ class Renderer:
             )
             if has_succeeded:
                 work.synthesis = Synthesis(work.meter.elapsed_ms, spoken.result.duration_ms)
+                time.sleep(_ANSWER_S)
         finally:
             self._note_outcome(work)
 
