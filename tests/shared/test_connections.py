@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import suppress
 from threading import Thread
 
@@ -40,6 +41,23 @@ def test_a_refusal_leaves_the_other_answers_in_their_places(line):
         with pytest.raises(redis.ResponseError, match="not an integer"):
             line.ask(("GET", "text"), ("INCR", "text"), ("GET", "text"))
     assert line.ask(("GET", "text")) == [b"a"]
+
+
+def test_who_blocks_is_given_longer_but_not_for_ever(tmp_path, every_redis):
+    with running_redis(every_redis.binary, tmp_path) as server:
+        line = Line(front_client(server.url(1), 0.3))
+        blocking = ("BLPOP", "nothing", 1)
+        assert line.ask(blocking, ("PING",), block_s=1) == [None, b"PONG"]
+        with pytest.raises(redis.TimeoutError):
+            line.ask(blocking)
+        line.ask(("PING",))
+        server.pause()
+        begun = time.monotonic()
+        with pytest.raises(redis.TimeoutError):
+            line.ask(blocking, block_s=1)
+        assert 1.2 < time.monotonic() - begun < 3
+        server.resume()
+        assert line.ask(("PING",)) == [b"PONG"]
 
 
 def test_threads_and_forks_have_connections_of_their_own(line):

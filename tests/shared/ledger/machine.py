@@ -45,23 +45,24 @@ UTTERANCE = Utterance(
 )
 
 
-def make_ledger(redis, *, max_backlog=1000) -> Ledger:
+def make_ledger(redis, *, max_backlog=1000, broker_db=None) -> Ledger:
     """Make a ledger whose clock stands still until a test moves it."""
     times = {"lease_ms": LEASE_MS, "deadline_ms": DEADLINE_MS, "job_ttl_ms": JOB_TTL_MS}
-    ledger = Ledger(redis, **times, max_backlog=max_backlog)
+    ledger = Ledger(redis, **times, max_backlog=max_backlog, broker_db=broker_db)
     ledger.frozen_ms = 1_800_000_000_000
     return ledger
 
 
 def submit(
     ledger, key, *, job_id=None, owner="owner", looked_ago_ms=0, provider=CHAIN[0], idempotency=None,
-    personality_id=UTTERANCE.personality_id, allowance=None,
+    personality_id=UTTERANCE.personality_id, allowance=None, draft=None,
 ):  # fmt: skip
     """Submit a job of its own; gives its ID and what became of it."""
     submitted = ledger.submit(
         key, UTTERANCE, CHAIN, provider, job_id=job_id or str(uuid.uuid4()), owner=owner,
         request=SpeechRequest(text="Hello.", personality_id=personality_id, language="en"),
         looked_at_ms=ledger.frozen_ms - looked_ago_ms, idempotency=idempotency, allowance=allowance,
+        draft=draft,
     )  # fmt: skip
     return submitted.job_id, submitted
 

@@ -128,6 +128,52 @@ def test_who_has_none_left_may_join_and_leaves_nothing_but_the_count(ledger, red
     assert submit(ledger, KEYS[0], looked_ago_ms=10, allowance=allowance)[1].how == "new"
 
 
+def test_a_broker_on_the_same_server_is_rung_for_what_is_new_alone(redis, every_redis):
+    broker, ledger = every_redis.client(3), make_ledger(redis, broker_db="3")
+    broker.flushdb()
+    _, first = submit(ledger, KEYS[0], draft=lambda rendering: f"for {rendering}")
+    assert (first.how, first.is_rung) == ("new", True)
+    assert broker.lrange(CHAIN[0], 0, -1) == [f"for {first.rendering_id}".encode()]
+    _, joined = submit(ledger, KEYS[0], draft=str)
+    succeed(ledger, first.rendering_id)
+    _, done = submit(ledger, KEYS[0], draft=str)
+    assert (joined.how, joined.is_rung, done.how, done.is_rung) == ("joined", False, "done", False)
+    _, undrafted = submit(ledger, KEYS[1])
+    assert (undrafted.how, undrafted.is_rung) == ("new", False)
+    assert (broker.keys(), broker.llen(CHAIN[0])) == ([CHAIN[0].encode()], 1)
+    assert submit(ledger, KEYS[2], draft=str)[1].is_rung, "each is put before those that came earlier"
+    assert broker.lindex(CHAIN[0], -1) == f"for {first.rendering_id}".encode()
+
+
+def test_whoever_is_full_or_barred_is_not_rung_for(redis, every_redis):
+    broker, ledger = every_redis.client(3), make_ledger(redis, broker_db="3", max_backlog=0)
+    broker.flushdb()
+    with pytest.raises(QueueFull):
+        submit(ledger, KEYS[0], draft=str)
+    with pytest.raises(RateLimited):
+        submit(ledger, KEYS[0], draft=str, allowance=Allowance("window", 0, ("INCR", "window")))
+    assert not broker.keys()
+
+
+def test_a_broker_that_refuses_is_for_the_caller_to_ring_and_the_job_stays(redis, every_redis):
+    every_redis.client(3).flushdb()
+    every_redis.client(3).set(CHAIN[0], "no list")
+    for database in ("3", "99999"):
+        ledger = make_ledger(redis, broker_db=database)
+        job_id, submitted = submit(ledger, KEYS[int(database) % 2], draft=str)
+        assert (submitted.how, submitted.is_rung) == ("new", False)
+        assert ledger.job(job_id).status is Status.QUEUED
+        redis.flushdb()
+
+
+def test_a_request_whose_answer_was_lost_is_not_taken_for_rung(redis, every_redis):
+    every_redis.client(3).flushdb()
+    ledger = make_ledger(redis, broker_db="3")
+    job_id, first = submit(ledger, KEYS[0], draft=str)
+    _, again = submit(ledger, KEYS[0], job_id=job_id, draft=str)
+    assert (first.is_rung, again.how, again.is_rung) == (True, "new", False)
+
+
 def test_only_one_worker_gets_the_claim(ledger):
     _, submitted = submit(ledger, KEYS[0])
     claims = [ledger.claim(submitted.rendering_id, CHAIN[0], f"worker {n}") for n in range(3)]
