@@ -42,12 +42,12 @@ def run_script(
     """Run a script, and the commands `before` and `after` it, in one round trip; give all answers.
 
     Such commands are for values of many kilobytes, which a script copies when it takes or gives them, or
-    block, up to `block_s` seconds. Where the server does not know the script yet, all of it is sent again, so
-    they must be such as may come twice.
+    block, up to `block_s` seconds. Where the server does not know the script yet, that is sent again with
+    what comes after it, and None stands for the answers to what came before.
     """
-    commands = [*before, script_call(script, *args), *after]
+    then = [script_call(script, *args), *after]
     try:
-        return line.ask(*commands, block_s=block_s)
-    except NoScriptError:
+        return line.ask(*before, *then, block_s=block_s)
+    except NoScriptError:  # all else was done
         script.registered_client.script_load(script.script)
-        return line.ask(*commands, block_s=block_s)
+        return [None] * len(before) + line.ask(*then, block_s=block_s)

@@ -128,6 +128,12 @@ def test_who_has_none_left_may_join_and_leaves_nothing_but_the_count(ledger, red
     assert submit(ledger, KEYS[0], looked_ago_ms=10, allowance=allowance)[1].how == "new"
 
 
+def test_one_is_taken_though_the_server_does_not_know_the_script(ledger, redis):
+    redis.script_flush()
+    submit(ledger, KEYS[0], allowance=Allowance("window", 1, ("INCR", "window")))
+    assert redis.get("window") == b"1"
+
+
 def test_a_broker_on_the_same_server_is_rung_for_what_is_new_alone(redis, every_redis):
     broker, ledger = every_redis.client(3), make_ledger(redis, broker_db="3")
     broker.flushdb()
