@@ -128,7 +128,7 @@ class Line:
             raise
 
     def read(self, block_s: float = 0.0) -> list[Any]:
-        """Give the answers to all that was sent, which may take as much longer as a command of it blocks.
+        """Give the answers to all that was sent; each may take as much longer as a command of them blocks.
 
         Raises:
             redis.ResponseError: one was refused; that a script is not known is told first.
@@ -154,7 +154,7 @@ class Line:
     def ask(self, *commands: Command, block_s: float = 0.0) -> list[Any]:
         """Send commands and give their answers; it is tried again as the client would.
 
-        They block up to `block_s` seconds.
+        Those that block, up to `block_s` seconds, are not: only who waits knows how much time is left.
         """
         packed = self.pack(*commands)
 
@@ -163,7 +163,11 @@ class Line:
             self.send(packed, len(commands))
             return self.read(block_s)
 
-        return self._packer.retry.call_with_retry(once, lambda _: None)
+        return once() if block_s else self._packer.retry.call_with_retry(once, lambda _: None)
+
+    def hang_up(self) -> None:
+        """Close this thread's connection; the next call makes another."""
+        self._end().hang_up()
 
     def forget(self) -> None:
         """Take off the line what this thread has sent and not read."""

@@ -219,6 +219,7 @@ class Farm:
     def _submit(self, order: Order) -> Job:
         route = self.router.route(order.utterance, order.voice, order.roll_call)
         provider = route.provider
+        may_begin = self.rate_limit.take(order.owner)
         try:
             submitted = self.ledger.submit(
                 order.key,
@@ -230,13 +231,14 @@ class Farm:
                 request=order.request,
                 looked_at_ms=order.looked_at_ms,
                 idempotency=order.idempotency,
-                allowance=self.rate_limit.allowance(order.owner),
+                may_begin=may_begin,
                 request_id=current_request_id(),
                 passed_over=route.passed_over,
                 draft=partial(self.doorbell.draft, provider),
             )
         except IdempotencyMismatch:
-            self.rate_limit.give_back(order.owner)
+            if may_begin:
+                self.rate_limit.give_back(order.owner)
             raise
         except QueueFull as full:
             self.rate_limit.give_back(order.owner)
@@ -244,11 +246,11 @@ class Farm:
             full.retry_after_s = retry_after_s(drained_s)
             raise
         except RateLimited as limited:
-            self.rate_limit.give_back(order.owner)
             limited.retry_after_s = self.rate_limit.resets_in_s(order.owner)
             raise
         if submitted.how != "new":
-            self.rate_limit.give_back(order.owner)
+            if may_begin:
+                self.rate_limit.give_back(order.owner)
         elif not submitted.is_rung:
             self.doorbell.ring(provider, submitted.rendering_id)
         if submitted.urged:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.ledger import Job, Ledger, Status, TransitionReader
 
 # How soon after Redis failed those who wait for a job ask again.
-_PATIENCE_S = 0.2
+_PATIENCE_S = 0.5
 
 log = structlog.get_logger()
 

@@ -13,12 +13,14 @@ _STANDARD_ERROR = 2
 
 
 class _StandardError:
-    """Writes each line in one piece, and takes no lock, which a process forked meanwhile would find taken."""
+    """Writes lines, and takes no lock, which a process forked meanwhile would find taken."""
 
     def msg(self, line: str) -> None:
         """Write a line; that nobody reads it any more is no fault of who has something to say."""
+        left = f"{line}\n".encode(errors="backslashreplace")
         with suppress(OSError):
-            os.write(_STANDARD_ERROR, f"{line}\n".encode(errors="backslashreplace"))
+            while left:  # nearly always once
+                left = left[os.write(_STANDARD_ERROR, left) :]
 
     debug = info = warning = error = critical = msg
 

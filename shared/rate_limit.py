@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import redis
@@ -18,28 +17,14 @@ from shared.connections import state_errors
 if TYPE_CHECKING:
     from redis import Redis
 
-    from shared.connections import Command
-
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What a key may begin in its window, and how one is taken from it."""
-
-    window: str
-    """Counts those that were taken."""
-    most: int
-    """May be in there."""
-    taking: Command
-    """Takes one, whether it is there or not."""
 
 
 class RateLimit:
     """Windows of a minute; a key's begins with the first synthesis that is counted in it.
 
-    Who might begin a synthesis takes one from the window right before and gives it back when none was begun.
-    So never more are begun than allowed, and what was joined or refused does not count in the end; but at the
+    Who might begin a synthesis takes one from the window beforehand and gives it back when none was begun. So
+    never more are begun than allowed, and what was joined or refused does not count in the end; but at the
     very limit, one that is about to be given back may keep another request out.
 
     voice:rate:…/{key id}/…  counter, which expires with its window
@@ -47,21 +32,24 @@ class RateLimit:
 
     def __init__(self, redis: Redis, per_minute: int) -> None:
         """Count on the client's connections, with its timeouts; `per_minute` 0 is no limit."""
-        self._storage = RedisStorage(
-            "redis://", connection_pool=redis.connection_pool, key_prefix="voice:rate"
-        )
-        self._windows = FixedWindowRateLimiter(self._storage)
+        storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix="voice:rate")
+        self._windows = FixedWindowRateLimiter(storage)
         self._limit = RateLimitItemPerMinute(per_minute)
         self._is_on = per_minute > 0
 
-    def allowance(self, key_id: str) -> Allowance | None:
-        """Give what the ledger is to take from when it begins a synthesis; None where there is no limit."""
+    def take(self, key_id: str) -> bool:
+        """Take one from the key's window, in one round trip; False when there was none.
+
+        Raises:
+            StateUnavailable: Redis failed.
+        """
         if not self._is_on:
-            return None
-        # The library's `hit`, for a pipeline.
-        window = self._storage.prefixed_key(self._limit.key_for(key_id))
-        taking = ("EVAL", self._storage.SCRIPT_INCR_EXPIRE, 1, window, self._limit.get_expiry(), 1)
-        return Allowance(window, self._limit.amount, taking)
+            return True
+        with state_errors():
+            is_free = self._windows.hit(self._limit, key_id)
+        if not is_free:
+            self.give_back(key_id)  # counted all the same
+        return is_free
 
     def give_back(self, key_id: str) -> None:
         """Put back the one that was taken; when Redis fails it is lost until the window ends."""

@@ -26,7 +26,7 @@ _RENEW_AT_LEAST_EVERY_S = 1.0
 
 _END_EVERY_S = 0.1
 
-# Less than a third of the shortest lease, and longer than many a phrase takes.
+# Twice that is well within the shortest lease, and longer than many a phrase takes.
 _YOUNG_S = 0.1
 # One for each rendering that has been under way for longer than that.
 _KEEPERS = ThreadPoolExecutor(1024, thread_name_prefix="lease")
@@ -87,18 +87,24 @@ class _Nursery:
             time.sleep(_YOUNG_S)
             grown_at = time.monotonic() - _YOUNG_S
             with self._lock:
-                grown = [self._young.pop(lease) for lease in [*self._young] if lease.begun_at <= grown_at]
+                grown = [(lease, keep) for lease, keep in self._young.items() if lease.begun_at <= grown_at]
+                for lease, _ in grown:
+                    del self._young[lease]
                 if not self._young:
                     self._has_some.clear()
-            for keep in grown:
-                _KEEPERS.submit(keep).add_done_callback(_tell)
+            for lease, keep in grown:
+                try:
+                    _KEEPERS.submit(keep).add_done_callback(_tell)
+                except RuntimeError:  # no more threads; another time there may be
+                    log.exception("lease_has_no_keeper")
+                    self.add(lease, keep)
 
 
 _nursery = _Nursery()
 
 
 class Lease:
-    """Renews a claim every third of its time, and every second, from a thread of its own.
+    """Renews a claim every third of its time, and every second, from a thread of its own after a moment.
 
     That calls `on_loss` when the claim is lost, `limit_s` are over or the engine `is_stuck`, after which
     `check` raises, and again until the work stops; and `on_hang` if it does not for all that and nobody else
@@ -149,7 +155,10 @@ class Lease:
         pause_s = min(self._ledger.lease_ms / 3000, _RENEW_AT_LEAST_EVERY_S)
         due_s = self.begun_at + pause_s
         while not self._stopping.wait(max(min(due_s, until_s) - time.monotonic(), 0)):
-            self._lost = self._hang(until_s) or self._renew()
+            lost = self._hang(until_s) or self._renew()
+            if self._stopping.is_set():  # whoever ended the attempt himself has nothing to be told
+                break
+            self._lost = lost
             if self._lost:
                 self._end(self._lost, pause_s)
                 break

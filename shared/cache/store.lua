@@ -10,7 +10,8 @@ if revision < tonumber(redis.call('HGET', REVISIONS, personality) or 0) then ret
 local size = redis.call('STRLEN', draft)
 if size == 0 then return 'no audio' end
 
--- While it is a draft, so that the copy expires as soon. A full server refuses it, and then nothing else.
+-- While it is a draft, so that the copy expires as soon. A full server refuses this and takes the rest, which begins
+-- with a RENAME.
 if copy ~= '' then redis.pcall('COPY', draft, copy, 'DB', state_db, 'REPLACE') end
 local before = redis.call('EXISTS', audio_key(key)) == 1 and redis.call('GET', metadata_key(key))
 if before and string.find(before, sha256, 1, true) then return 'stored' end

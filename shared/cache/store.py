@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self, cast
 
@@ -258,10 +257,12 @@ class AudioCache:
         sending = _sending(draft, audio.data)
         before = [] if self._ahead.has_brought(draft) else [sending]
         # What was sent ahead may have expired, the ledger's command be refused: then it goes the plain way.
-        with suppress(redis.ResponseError):
+        try:
             stored, told = take(*before, after=after)
             if stored != _NO_AUDIO:
                 return Stored(stored == _STORED, told)
+        except redis.ResponseError:
+            self._line.hang_up()  # the connection may be with the ledger's database still
         stored, _ = take(sending)
         return Stored(stored == _STORED)
 

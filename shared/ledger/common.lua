@@ -22,8 +22,8 @@
 local DUE, ENDED, TRANSITIONS, JOBS = 'voice:due', 'voice:ended', 'voice:transitions', 'voice:jobs'
 local CIRCUITS = 'voice:circuits'
 local USAGE = 'voice:usage'
--- Several times as long as those who wait block before they look again.
-local END_TOLD_MS = 30000
+-- Longer than those who wait block before they look again.
+local END_TOLD_MS = 10000
 
 -- The server's clock, or the time given by a test.
 local function now_ms(frozen_ms)

@@ -10,6 +10,11 @@ local usage = ARGV[10]
 local state, current, jobs, at, created_ms =
   unpack(redis.call('HMGET', rendering_key(id), 'state', 'attempt', 'jobs', 'provider', 'created_ms'))
 local draft = draft_key(id, attempt)
+-- The reply of an earlier try was lost: tell it again.
+if state == 'succeeded' and outcome == 'succeeded' and current == attempt then
+  redis.call('DEL', draft)
+  return 'succeeded'
+end
 local is_fenced = not is_live(state) or current ~= attempt
 
 if not is_fenced and outcome == 'succeeded' and redis.call('EXISTS', draft) == 0 then return 'no audio' end

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from shared.ledger.records import Idempotency, Job, Result
     from shared.models import SpeechRequest, Utterance
     from shared.presence import RollCall
-    from shared.rate_limit import Allowance
     from shared.settings import Settings
     from shared.usage import Usage
 
@@ -93,7 +92,7 @@ class Ledger(ResultStore):
         request: SpeechRequest,
         looked_at_ms: int,
         idempotency: Idempotency | None = None,
-        allowance: Allowance | None = None,
+        may_begin: bool = True,
         request_id: str = "",
         passed_over: Sequence[Attempt] = (),
         priority: Priority = Priority.INTERACTIVE,
@@ -104,14 +103,13 @@ class Ledger(ResultStore):
         """Record a job and join or begin its rendering.
 
         `looked_at_ms` is the server's time before the caller looked in the cache; audio made since is "done".
-        It takes one from the `allowance`, if it is given one, in the same round trip; where that had none
-        left, it may only join what is under way, which makes no work.
+        Without `may_begin` it may only join what is under way, which makes no work.
         `request_id` names the HTTP request for the log lines of whoever works on it.
         `passed_over` are those before the provider that are not asked.
         A job for the cache, by its `priority`, is in nobody's list.
         `deadline_ms` from now and `max_backlog` of its queue take the place of every job's.
-        If the broker is on the ledger's server, it is rung for a new rendering with the message that `draft`
-        gives for that.
+        If the broker is on the ledger's server, it is rung for a new rendering that somebody waits for, with
+        the message that `draft` gives for that.
 
         Raises:
             QueueFull: the provider's backlog is at its limit; no job was left behind.
@@ -130,7 +128,7 @@ class Ledger(ResultStore):
             chain=chain,
             utterance=utterance.to_json(),
             looked_at_ms=looked_at_ms,
-            allowance=allowance,
+            may_begin=may_begin,
             request_id=request_id,
             attempts=join_attempts(passed_over),
             priority=priority,
@@ -182,7 +180,7 @@ class Ledger(ResultStore):
         chain: tuple[str, ...] = (),
         utterance: str = "",
         looked_at_ms: int = 0,
-        allowance: Allowance | None = None,
+        may_begin: bool = False,
         request_id: str = "",
         attempts: str = "",
         result: str = "",
@@ -211,14 +209,12 @@ class Ledger(ResultStore):
             RING_AGAIN_MS,
             self._deadline_ms if deadline_ms is None else deadline_ms,
             self._ttl_ms,
-            allowance.window if allowance else "",
-            allowance.most if allowance else 0,
+            int(may_begin),
             request_id,
             attempts,
             priority,
             self._broker_db or "",
             message,
-            before=[allowance.taking] if allowance else [],
         )
         if how == b"mismatch":
             raise IdempotencyMismatch
@@ -296,7 +292,7 @@ class Ledger(ResultStore):
     ) -> Command:
         """Give the command that does what `succeed` does, if the ledger has the audio as the claim's draft.
 
-        It is refused where the server does not know the script yet.
+        It is refused where the server does not know the script yet; `succeed` teaches it.
         """
         return script_call(self._scripts["finish"], *self._succeeding(claim, result, attempts, usage))
 

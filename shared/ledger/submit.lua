@@ -3,7 +3,6 @@
 -- `message`, if the broker is a database of this server; else afterwards, by the caller or, if that dies, by the sweep.
 -- A job for the cache is in nobody's list. A rendering for the cache that somebody asks for is one as any other from
 -- then on: it goes to the end of the interactive queue, to whose provider `urged` tells to ring (empty otherwise).
--- A new rendering takes one from `window`, the counter of who may begin how many, in which it is counted already.
 -- Returns {'hit' | 'joined' | 'done' | 'new' | 'repeated', job id, now, standing, urged, whether it was rung} or
 -- {'mismatch' | 'barred' | 'full'}.
 local frozen, job_id, owner, request, cache_key, id = unpack(ARGV, 1, 6)
@@ -11,8 +10,8 @@ local idempotency_key, body, result = unpack(ARGV, 7, 9)
 local provider, chain, utterance, max_attempts = unpack(ARGV, 10, 13)
 local max_backlog, looked_at_ms, ring_ms = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
 local deadline_ms, ttl_ms = tonumber(ARGV[17]), tonumber(ARGV[18])
-local window, most, request_id, attempts, priority = unpack(ARGV, 19, 23)
-local broker_db, message = ARGV[24], ARGV[25]
+local may_begin, request_id, attempts, priority = ARGV[19] == '1', ARGV[20], ARGV[21], ARGV[22]
+local broker_db, message = ARGV[23], ARGV[24]
 
 local DAY_MS, STRUCK_AT_ONCE = 24 * 60 * 60 * 1000, 100
 
@@ -54,7 +53,7 @@ if live then
 end
 
 if how == 'new' then
-  if window ~= '' and tonumber(redis.call('GET', window) or 0) > tonumber(most) then return {'barred'} end
+  if not may_begin then return {'barred'} end
   if redis.call('ZCARD', queue_key(provider, priority)) >= max_backlog then return {'full'} end
   redis.call('HSET', rendering_key(id), 'cache_key', cache_key, 'utterance', utterance, 'chain', chain,
     'attempt', 0, 'max_attempts', max_attempts, 'attempts', attempts, 'jobs', 1, 'created_ms', now,

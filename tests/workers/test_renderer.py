@@ -22,6 +22,7 @@ from shared.settings import Settings
 from shared.usage import Outbox
 from tests.farm import until
 from tests.shared.ledger.machine import CHAIN, KEYS, LEASE_MS, UTTERANCE, Bell, make_ledger, submit
+from workers import lease as lease_module
 from workers.engine import Engine
 from workers.lease import Lease, LeaseLost
 from workers.provider import AudioChunk
@@ -494,6 +495,24 @@ def test_only_what_takes_a_while_has_a_keeper(ledger, monkeypatch):
     with lease() as third:
         until(lambda: len(kept) == 3, "so is one after a time without any", 10)
     assert kept[-1] is third
+
+
+def test_a_lease_for_which_no_thread_is_left_gets_its_keeper_later(ledger, monkeypatch):
+    kept, submit_to = [], lease_module._KEEPERS.submit
+    tries = iter([RuntimeError("can't start new thread"), None])
+
+    def submit_reluctantly(keep):
+        if failure := next(tries, None):
+            raise failure
+        return submit_to(keep)
+
+    def keep(lease):
+        kept.append(lease)
+
+    monkeypatch.setattr(lease_module._KEEPERS, "submit", submit_reluctantly)
+    monkeypatch.setattr(Lease, "_keep", keep)
+    with Lease(ledger, None, limit_s=9, is_stuck=bool, on_loss=print, on_hang=print) as lease:
+        until(lambda: kept == [lease], "it is kept in the end", 10)
 
 
 def test_a_cancelled_rendering_does_not_wait_for_its_engine(redis, ledger, cache, renderer):

@@ -14,7 +14,6 @@ from shared.connections import worker_client
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited, StateUnavailable
 from shared.ledger import Attempt, Idempotency, Status, TransitionReader
 from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
-from shared.rate_limit import Allowance
 from tests.servers import running_redis
 from tests.shared.ledger.machine import (
     CHAIN,
@@ -109,29 +108,18 @@ def test_a_full_queue_refuses_and_leaves_nothing_behind(redis):
     assert submit(ledger, KEYS[0])[1].how == "joined", "what is under way can still be joined"
 
 
-def test_who_has_none_left_may_join_and_leaves_nothing_but_the_count(ledger, redis):
-    redis.set("window", 5)
-    allowance = Allowance("window", 5, ("INCR", "window"))
+def test_who_may_not_begin_may_join_and_leaves_nothing_behind(ledger, redis):
     before = set(redis.keys())
     with pytest.raises(RateLimited):
-        submit(ledger, KEYS[0], allowance=allowance)
+        submit(ledger, KEYS[0], may_begin=False)
     assert set(redis.keys()) == before
-    assert redis.get("window") == b"6", "it is for the caller to give it back"
     _, first = submit(ledger, KEYS[0])
-    assert submit(ledger, KEYS[0], allowance=allowance)[1].how == "joined"
+    assert submit(ledger, KEYS[0], may_begin=False)[1].how == "joined"
     succeed(ledger, first.rendering_id)
     ledger.frozen_ms += 50
-    assert submit(ledger, KEYS[0], looked_ago_ms=1000, allowance=allowance)[1].how == "done"
+    assert submit(ledger, KEYS[0], looked_ago_ms=1000, may_begin=False)[1].how == "done"
     with pytest.raises(RateLimited):
-        submit(ledger, KEYS[0], looked_ago_ms=10, allowance=allowance)
-    redis.set("window", 4)
-    assert submit(ledger, KEYS[0], looked_ago_ms=10, allowance=allowance)[1].how == "new"
-
-
-def test_one_is_taken_though_the_server_does_not_know_the_script(ledger, redis):
-    redis.script_flush()
-    submit(ledger, KEYS[0], allowance=Allowance("window", 1, ("INCR", "window")))
-    assert redis.get("window") == b"1"
+        submit(ledger, KEYS[0], looked_ago_ms=10, may_begin=False)
 
 
 def test_a_broker_on_the_same_server_is_rung_for_what_is_new_alone(redis, every_redis):
@@ -157,7 +145,7 @@ def test_whoever_is_full_or_barred_is_not_rung_for(redis, every_redis):
     with pytest.raises(QueueFull):
         submit(ledger, KEYS[0], draft=str)
     with pytest.raises(RateLimited):
-        submit(ledger, KEYS[0], draft=str, allowance=Allowance("window", 0, ("INCR", "window")))
+        submit(ledger, KEYS[0], draft=str, may_begin=False)
     assert not broker.keys()
 
 
@@ -274,6 +262,16 @@ def test_where_no_copy_is_the_audio_is_sent_and_its_use_counted_once(ledger, red
     assert ledger.succeed(claim, result(KEYS[0]), b"what is sent", usage=usage_of(claim), told=told)
     assert ledger.audio(submitted.rendering_id) == b"what is sent"
     assert redis.xlen("voice:usage") == 1
+
+
+def test_a_success_whose_answer_was_lost_is_told_again_and_counted_once(ledger, redis):
+    _, submitted = submit(ledger, KEYS[0])
+    claim = ledger.claim(submitted.rendering_id, CHAIN[0], "worker")
+    for data in (b"first", b"again"):
+        assert ledger.succeed(claim, result(KEYS[0]), data, usage=usage_of(claim))
+    assert ledger.audio(submitted.rendering_id) == b"first"
+    assert redis.xlen("voice:usage") == 1
+    assert not redis.keys("voice:draft:*")
 
 
 def test_a_zombie_s_copy_is_not_taken_for_its_heir_s(ledger, redis):
@@ -541,7 +539,7 @@ def test_what_told_of_an_end_is_not_kept_for_long(ledger, redis):
     succeed(ledger, submitted.rendering_id)
     ends = redis.keys("voice:end:*")
     assert len(ends) == 2
-    assert all(5_000 < redis.pttl(end) <= 30_000 for end in ends)
+    assert all(5_000 < redis.pttl(end) <= 10_000 for end in ends)
 
 
 def test_who_watches_is_told_of_claims_attempts_and_those_who_leave(ledger, every_redis):
