@@ -48,6 +48,6 @@ def run_script(
     then = [script_call(script, *args), *after]
     try:
         return line.ask(*before, *then, block_s=block_s)
-    except NoScriptError:  # all else was done
+    except NoScriptError:  # what came before it was done all the same
         script.registered_client.script_load(script.script)
         return [None] * len(before) + line.ask(*then, block_s=block_s)

@@ -71,10 +71,10 @@ class _Nursery:
     def add(self, lease: Lease, keep: Callable[[], None]) -> None:
         """Have `keep` called on a thread of its own, if the lease is here for longer than a moment."""
         with self._lock:
-            self._young[lease] = keep
             if not self._is_watched:
-                self._is_watched = True
                 threading.Thread(target=self._watch, name="lease-nursery", daemon=True).start()
+                self._is_watched = True
+            self._young[lease] = keep
             self._has_some.set()
 
     def discard(self, lease: Lease) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for renderings to move on: one blocking reader of their stream serves a whole process."""
+"""Following renderings as they move: one blocking reader of their stream serves a whole process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class TransitionReader:
-    """Wakes those who wait for a rendering; its thread starts with the first of them."""
+    """Wakes those who follow a rendering; its thread starts with the first of them."""
 
     def __init__(self, state_url: str) -> None:
         self._redis = reader_client(state_url, _BLOCK_S)

@@ -10,7 +10,8 @@ import pytest
 from shared.connections import front_client, worker_client
 from shared.errors import NotFound, StateUnavailable
 from shared.jobs import Jobs
-from shared.ledger import Status, TransitionReader
+from shared.ledger import Status, TransitionReader, reading
+from tests.farm import until
 from tests.servers import running_redis
 from tests.shared.ledger.machine import CHAIN, KEYS, make_ledger, result, submit
 
@@ -33,34 +34,39 @@ def workers_ledger(server):
     return make_ledger(worker_client(server.url(1)))
 
 
+def until_blocked(server, count):
+    client = server.client(1)
+    until(lambda: client.info("clients")["blocked_clients"] == count, f"{count} wait", 10)
+
+
 def succeed(ledger, job):
     claim = ledger.claim(job.rendering_id, CHAIN[0], "worker")
     assert ledger.succeed(claim, result(claim.cache_key), b"abc")
 
 
-def test_who_waits_gets_the_audio_after_a_restart_of_redis(server, jobs, workers_ledger):
+def restart(server):
+    server.kill()
+    server.start()
+
+
+def hang(server):
+    """For longer than who waits blocks and has patience."""
+    server.pause()
+    time.sleep(1.5)
+    server.resume()
+
+
+@pytest.mark.parametrize("befalls", [restart, hang])
+def test_who_waits_gets_the_audio_whatever_befalls_redis(server, jobs, workers_ledger, monkeypatch, befalls):
+    monkeypatch.setattr(reading, "_BLOCK_S", 0.3)
     job = submit(workers_ledger, KEYS[0])[1].job
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(jobs.wait, job, 30)
-        time.sleep(0.3)
-        server.kill()
-        time.sleep(0.5)
-        server.start()
+        until_blocked(server, 1)
+        befalls(server)
         succeed(workers_ledger, job)
         ended = waiting.result(10)
     assert (ended.status, ended.audio) == (Status.SUCCEEDED, b"abc")
-
-
-def test_who_waits_outlasts_a_redis_that_hangs_for_a_while(server, jobs, workers_ledger):
-    job = submit(workers_ledger, KEYS[0])[1].job
-    with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(jobs.wait, job, 30)
-        time.sleep(0.3)
-        server.pause()
-        time.sleep(1.5)
-        server.resume()
-        succeed(workers_ledger, job)
-        assert waiting.result(10).audio == b"abc"
 
 
 def test_who_waits_is_told_in_time_of_a_redis_that_does_not_come_back(server, jobs, workers_ledger):
@@ -86,11 +92,11 @@ def test_who_waits_for_a_job_that_is_no_longer_kept_is_told(server, jobs, worker
         jobs.wait(job, 0.3)
 
 
-def test_those_who_wait_are_counted(jobs, workers_ledger):
+def test_those_who_wait_are_counted(server, jobs, workers_ledger):
     many = [submit(workers_ledger, key)[1].job for key in KEYS[:3]]
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(jobs.wait, job, 30) for job in many[:2]]
-        time.sleep(0.3)
+        until_blocked(server, 2)
         assert jobs.wait(many[2], 30) is None
         for job in many[:2]:
             succeed(workers_ledger, job)

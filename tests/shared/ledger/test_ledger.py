@@ -14,6 +14,7 @@ from shared.connections import worker_client
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited, StateUnavailable
 from shared.ledger import Attempt, Idempotency, Status, TransitionReader
 from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
+from tests.farm import until
 from tests.servers import running_redis
 from tests.shared.ledger.machine import (
     CHAIN,
@@ -496,7 +497,7 @@ def test_who_waits_is_woken_by_the_end(ledger):
     before = ledger.job(job_id)
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(ledger.await_end, before, 30)
-        time.sleep(0.1)
+        until(lambda: ledger.redis.info("clients")["blocked_clients"] == 1, "it waits", 10)
         succeed(ledger, submitted.rendering_id)
         after = waiting.result(3)
     assert (after.status, after.audio) == (Status.SUCCEEDED, b"abc")
