@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from shared.circuits import CIRCUITS, PROBE_AFTER_MS, CircuitState
 from shared.errors import IdempotencyMismatch
 from shared.ledger import Attempt, Idempotency, Ledger, Result, Status, Sweep, Waiting
+from shared.ledger.intake import RING_AGAIN_MS
 from shared.ledger.records import cache_key_of
-from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
+from shared.ledger.store import KEEP_LIVE_MS
 from shared.models import AudioFormat, Fallback, Quality, SpeechRequest, Utterance
 from shared.presence import RollCall, Worker
 from shared.priorities import Priority

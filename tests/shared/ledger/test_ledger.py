@@ -13,7 +13,8 @@ import pytest
 from shared.connections import worker_client
 from shared.errors import IdempotencyMismatch, QueueFull, RateLimited, StateUnavailable
 from shared.ledger import Attempt, Idempotency, Status, TransitionReader
-from shared.ledger.store import KEEP_LIVE_MS, RING_AGAIN_MS
+from shared.ledger.intake import RING_AGAIN_MS
+from shared.ledger.store import KEEP_LIVE_MS
 from tests.farm import until
 from tests.servers import running_redis
 from tests.shared.ledger.machine import (
